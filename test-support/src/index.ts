@@ -1,1 +1,13 @@
-export {};
+export { type Deferred, deferred } from './deferred.ts';
+export { freePort } from './free-port.ts';
+export { systemPostgres } from './postgres/distribution.ts';
+export { type KitPostgres, kitPostgres } from './postgres/kit-postgres.ts';
+export { type PgBouncer, type PgBouncerOptions, pgBouncer, startPgBouncer } from './postgres/pgbouncer.ts';
+export { PostgresServer, type PostgresServerOptions, startPostgres } from './postgres/postgres-server.ts';
+export type { PostgresSettings } from './postgres/postmaster.ts';
+export { queryOnce } from './postgres/query-once.ts';
+export { requireService, type Service } from './service.ts';
+export { type NodeExit, type NodeProcess, spawnNode } from './spawn-node.ts';
+export type { Blackhole, Direction, ProxiedConnection } from './tcp-proxy/proxied-connection.ts';
+export { type Match, TcpProxy } from './tcp-proxy/tcp-proxy.ts';
+export { type WaitForOptions, waitFor } from './wait-for.ts';
