@@ -1,14 +1,17 @@
 /**
- * Set-up file of every test project: what escapes from a test fails that test.
+ * Set-up file of every test project: what escapes from a test fails that test, and what a file leaves open fails the file.
  *
  * The product promises that the host never dies of it, so a rejection that nobody handles and an exception that nobody
- * catches are bugs wherever they show up. Vitest itself fails the run for them; here the failure gets the name of the test
- * it happened in. Warnings about leaked listeners count as well.
+ * catches are bugs wherever they show up, as are sockets, servers and child processes that keep the process alive when all
+ * is closed. Warnings about leaked listeners count as well.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach } from 'vitest';
 
+const HANDLES: readonly string[] = ['TCPSocketWrap', 'TCPServerWrap', 'ProcessWrap'];
+
 const escaped: unknown[] = [];
+const openBefore = openHandles().length;
 
 process.on('unhandledRejection', (reason) => escaped.push(reason));
 process.on('uncaughtException', (error) => escaped.push(error));
@@ -16,16 +19,29 @@ process.on('warning', (warning) => {
   if (warning.name === 'MaxListenersExceededWarning') escaped.push(warning);
 });
 
-async function failOnEscaped(): Promise<void> {
+afterEach(async () => {
   // Rejections are reported at the end of the turn in which nobody handled them.
   await nextTurn();
+  failOnEscaped();
+});
+
+// It was registered first, so it runs last: after the file's own cleaning up.
+afterAll(async () => {
+  // Whatever was still on its way when the last test ended gets a moment to fail.
+  await sleep(50);
+  failOnEscaped();
+  const deadline = performance.now() + 2_000;
+  while (openHandles().length > openBefore && performance.now() < deadline) await sleep(20);
+  const open = openHandles();
+  if (open.length > openBefore) throw new Error(`Left open by this file: ${open.join(', ')}`);
+});
+
+function failOnEscaped(): void {
   const found = escaped.splice(0);
-  if (found.length > 0) throw new AggregateError(found, `Nobody handled: ${found.map(describe).join('; ')}`);
+  if (found.length > 0) throw new AggregateError(found, `Nobody handled: ${found.map(String).join('; ')}`);
 }
 
-function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+/** Open handles that keep the process alive. */
+function openHandles(): string[] {
+  return process.getActiveResourcesInfo().filter((name) => HANDLES.includes(name));
 }
-
-afterEach(failOnEscaped);
-afterAll(failOnEscaped);

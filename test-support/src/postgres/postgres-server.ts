@@ -66,6 +66,11 @@ export class PostgresServer implements AsyncDisposable {
     return this.#urlOf('postgres');
   }
 
+  /** The main process of the server, as long as it runs. */
+  get pid(): number | undefined {
+    return this.#postmaster?.isRunning ? this.#postmaster.pid : undefined;
+  }
+
   /** What the server wrote to its log since its last start. */
   get log(): string {
     return this.#postmaster?.log ?? '';

@@ -1,0 +1,51 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { spawnNode, waitFor } from '../src/index.ts';
+
+const counter = new URL('./programs/counter.ts', import.meta.url);
+
+it('spawn-node/messages: speaks JSON both ways and captures the output', async () => {
+  await using child = await spawnNode(counter, ['sheep'], { COUNTER_HOME: 'meadow' });
+  child.send({ hello: 'ü' });
+  const answer = await child.nextMessage<{ echo?: unknown }>((message) => message.echo !== undefined);
+  expect(answer).toEqual({ echo: { hello: 'ü' }, home: 'meadow' });
+  await waitFor(() => child.output.includes('counting sheep'));
+});
+
+it('spawn-node/freeze: a frozen child says nothing until it is thawed', async () => {
+  await using child = await spawnNode(counter);
+  const frozenAt = await child.nextMessage<{ count: number }>();
+  child.freeze();
+  await sleep(50); // What was on its way arrives.
+  let last = frozenAt.count;
+  const drain = async (): Promise<void> => {
+    for (;;) last = (await child.nextMessage<{ count: number }>(undefined, { timeoutMs: 100 })).count;
+  };
+  await expect(drain()).rejects.toThrow('in vain');
+  child.thaw();
+  expect(await child.nextMessage()).toEqual({ count: last + 1 });
+});
+
+it('spawn-node/kill: the exit says how it ended', async () => {
+  await using child = await spawnNode(counter);
+  expect(await child.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' });
+});
+
+it('parent-death/cleans-up: a killed starter leaves no server, no program and no files behind', async () => {
+  await using starter = await spawnNode(new URL('./programs/starter.ts', import.meta.url));
+  const { pids, directory } = await starter.nextMessage<{ pids: number[]; directory: string }>(undefined, {
+    timeoutMs: 60_000,
+  });
+  expect(pids.every(isAlive)).toBe(true);
+  await starter.kill();
+  await waitFor(() => !pids.some(isAlive) && !existsSync(directory), { message: 'server and program to end' });
+});
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
