@@ -5,5 +5,8 @@ export default defineProject({
     name: 'postgres',
     include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
     setupFiles: ['test-support/vitest-setup'],
+    // Real servers: they start, crash and recover here.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
   },
 });

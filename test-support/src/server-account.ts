@@ -36,16 +36,16 @@ export function sharedDirectory(name: string): string {
   return directory;
 }
 
-/** Whether every account can reach what stands at this path: all its parents can be entered. */
-export function isReachableByAll(path: string): boolean {
+/** Whether every account can enter this directory, or run this program: it and all its parents allow it. */
+export function isOpenToAll(path: string): boolean {
+  if ((statSync(path).mode & 0o001) === 0) return false;
   const parent = dirname(path);
-  if (parent === path) return true;
-  return (statSync(parent).mode & 0o001) !== 0 && isReachableByAll(parent);
+  return parent === path || isOpenToAll(parent);
 }
 
 function readableTemporaryDirectory(): string {
   const directory = tmpdir();
-  if (serverAccount() === undefined || isReachableByAll(join(directory, 'x'))) return directory;
+  if (serverAccount() === undefined || isOpenToAll(directory)) return directory;
   return '/tmp';
 }
 

@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import { dirname, join } from 'node:path';
 import { buildOnce } from '../build-once.ts';
-import { copyDirectory } from '../run-program.ts';
-import { isReachableByAll, serverAccount, sharedDirectory } from '../server-account.ts';
+import { copyDirectory, runProgram } from '../run-program.ts';
+import { isOpenToAll, serverAccount, sharedDirectory } from '../server-account.ts';
 import type { Service } from '../service.ts';
 
 /** Programs of one PostgreSQL version. */
@@ -40,11 +40,12 @@ export const systemPostgres: Service<PostgresDistribution> = {
 
 /** Root's checkout can stand where the account of the servers cannot go. */
 async function readableCopy(native: string, version: string): Promise<string> {
-  if (serverAccount() === undefined || isReachableByAll(native)) return native;
+  if (serverAccount() === undefined || isOpenToAll(join(native, 'bin/postgres'))) return native;
   const target = join(sharedDirectory('tmcp-test-postgres'), `native-${version}`);
   return buildOnce(target, 'bin/postgres', async (workshop) => {
     const copy = join(workshop, 'native');
     await copyDirectory(native, copy);
+    await runProgram('chmod', ['-R', 'a+rX', copy]);
     return copy;
   });
 }
