@@ -1,7 +1,72 @@
 // Every public name, listed one by one: what is not listed here is private and may change.
 
-// For authors of backends
-export { createConsoleErrorHandler, type ErrorHandler, guardErrorHandler } from './on-error.ts';
+// Contracts
+
+export type { Awaitable } from './awaitable.ts';
+export { SessionError, type SessionErrorCode } from './errors.ts';
+export { type ClientCapabilities, type ClientInfo, InfoSessionManager, type LogLevel } from './info-session-manager.ts';
+export type { ErrorHandler } from './on-error.ts';
+export { type CreateStreamOptions, StreamSessionManager } from './stream-session-manager.ts';
+export {
+  type CloseReason,
+  matchesSubscription,
+  type Notification,
+  type Subscription,
+  type SubscriptionCallbacks,
+  type SubscriptionFilter,
+  SubscriptionManager,
+} from './subscription-manager.ts';
+
+// In memory
+
+export type { InMemoryDeliveryOptions } from './in-memory/in-memory-node.ts';
+export {
+  InMemoryStreamSessionManager,
+  type InMemoryStreamSessionManagerOptions,
+} from './in-memory/in-memory-stream-session-manager.ts';
+export {
+  InMemorySubscriptionManager,
+  type InMemorySubscriptionManagerOptions,
+} from './in-memory/in-memory-subscription-manager.ts';
+export { InProcessBackplane, type InProcessBackplaneOptions, InProcessHub } from './in-memory/in-process-backplane.ts';
+
+// For authors of backends: delivery
+
+export type {
+  AppendAnswer,
+  Backplane,
+  BackplaneLimits,
+  BackplaneListener,
+  Batch,
+  Beat,
+  BeatAnswer,
+  ClaimAnswer,
+  ControlOperation,
+  Liveness,
+  LogPage,
+  MaintenanceAnswer,
+  MaintenanceRequest,
+  Part,
+  PartDraft,
+  PreviousClaim,
+  SearchPage,
+  SilentNode,
+} from './delivery/backplane.ts';
+export {
+  BackplaneStreamSessionManager,
+  type StreamSessionManagerStats,
+} from './delivery/backplane-stream-session-manager.ts';
+export {
+  BackplaneSubscriptionManager,
+  type SubscriptionManagerStats,
+} from './delivery/backplane-subscription-manager.ts';
+export { type DeliveryOptions, type DeliverySettings, deliveryRules } from './delivery/delivery-options.ts';
+export type { StreamStats } from './delivery/local-streams.ts';
+export { DeliveryNode, type NodeState, type NodeStats } from './delivery/node.ts';
+
+// For authors of backends: options, ids, errors
+
+export { createConsoleErrorHandler, guardErrorHandler } from './on-error.ts';
 export {
   invalidOption,
   MAX_TIMER_MS,

@@ -1,0 +1,203 @@
+import { SessionError } from '../errors.ts';
+import { assertSessionId } from '../session-id.ts';
+import { type CreateStreamOptions, StreamSessionManager } from '../stream-session-manager.ts';
+import { sleep } from './clock.ts';
+import { EVERYONE } from './entries.ts';
+import { LocalStreams, type StreamStats } from './local-streams.ts';
+import { type DeliveryNode, type NodeStats, withDeadline } from './node.ts';
+import type { OutgoingControl } from './outbox.ts';
+import { SECOND_LOOK_MS } from './predecessors.ts';
+import { isStorable, utf8Length } from './text.ts';
+
+export type StreamSessionManagerStats = NodeStats & StreamStats;
+
+/** Ids of one operation take at most about this many bytes; a message to more sessions becomes several operations. */
+const MAX_RECEIVER_BYTES = 24 * 1024;
+
+const LIST_CHANGED = /"method":"notifications\/(?:tools|prompts|resources)\/list_changed"/;
+
+/**
+ * Streams on a log that several processes share: what every stream manager of this project is, whatever its backend.
+ * See `docs/architecture.md` for how a message travels.
+ */
+export class BackplaneStreamSessionManager extends StreamSessionManager {
+  readonly #node: DeliveryNode;
+  readonly #streams: LocalStreams;
+  #closing: Promise<void> | undefined;
+
+  /** @param node the node whose streams this manager holds; it has no other stream manager */
+  constructor(node: DeliveryNode) {
+    super();
+    this.#node = node;
+    this.#streams = new LocalStreams(node);
+    node.attachStreams(this.#streams);
+  }
+
+  /**
+   * Claims the session and opens its stream, which then gets everything accepted since the session's previous stream
+   * ended, or since its client's last event.
+   *
+   * @param id session id: well-formed text of 1 to 1,024 bytes without control characters
+   * @throws SessionError `invalid-id`, `closed`, `unavailable`, `timeout`, or why the backend refuses
+   */
+  override async create(
+    id: string,
+    controller: ReadableStreamDefaultController,
+    options?: CreateStreamOptions,
+  ): Promise<void> {
+    this.#assertOpen();
+    assertSessionId(id);
+    await this.#streams.open(id, controller, options?.lastEventId ?? undefined);
+  }
+
+  /**
+   * Gives up the session's stream when its client cancelled it, else ends the session everywhere. Never rejects: what
+   * cannot be stored before the deadline is reported through `onError`.
+   */
+  override async delete(id: string): Promise<void> {
+    try {
+      this.#assertOpen();
+      assertSessionId(id);
+      const timeout = (): SessionError =>
+        new SessionError('timeout', 'the end of a session could not be stored within "sendTimeoutMs"');
+      const { sendTimeoutMs } = this.#node.settings;
+      if (await withDeadline(this.#streams.giveUpDead(id), sendTimeoutMs, timeout)) return;
+      const end: OutgoingControl = { k: 'e', s: id };
+      const stored = this.#node.control(end);
+      await withDeadline(stored, sendTimeoutMs, timeout).catch((error) => {
+        this.#node.withdraw(end);
+        throw error;
+      });
+    } catch (error) {
+      this.#node.report(error);
+    }
+  }
+
+  /**
+   * Whether a stream of this session is open in any living process. A process whose connection vanished counts as
+   * dead after a second look 300 ms later.
+   *
+   * @throws SessionError `invalid-id`, `closed`, `unavailable`, `timeout`, or why the backend refuses
+   */
+  override async has(id: string): Promise<boolean> {
+    this.#assertOpen();
+    assertSessionId(id);
+    if (this.#streams.holds(id) && (this.#node.mayDeliver() || !this.#node.isOpen)) return true;
+    await this.#node.ready();
+    return withDeadline(
+      this.#isHeldElsewhere(id),
+      this.#node.settings.sendTimeoutMs + SECOND_LOOK_MS,
+      () => new SessionError('timeout', 'the backend did not answer within "sendTimeoutMs"'),
+    );
+  }
+
+  /**
+   * Sends one SSE frame. Never rejects: what is not accepted is reported through `onError`. Use `publish` to know.
+   *
+   * @param sessions receivers; `undefined` is every session of the namespace, `[]` nobody
+   */
+  override async send(sessions: string[] | undefined, data: string): Promise<void> {
+    try {
+      await this.publish(sessions, data);
+    } catch (error) {
+      this.#node.report(error);
+    }
+  }
+
+  /**
+   * Sends one SSE frame and resolves when it is accepted: from then on it reaches every session it is addressed to,
+   * once and in order. A message that was refused with `timeout` may have been stored nevertheless.
+   *
+   * @throws SessionError `invalid-id`, `invalid-message`, `message-too-large`, `outbox-full`, `timeout`, `closed`,
+   *   `discontinuity`
+   */
+  async publish(sessions: readonly string[] | undefined, data: string): Promise<void> {
+    this.#assertOpen();
+    const payloadBytes = this.#measure(data);
+    if (sessions === undefined || sessions === null) {
+      const mergeable = LIST_CHANGED.test(data);
+      await this.#node.send({ to: EVERYONE, payload: data, payloadBytes, mergeable });
+      return;
+    }
+    const receivers = [...new Set(sessions)];
+    for (const id of receivers) assertSessionId(id);
+    const [only] = receivers;
+    if (only === undefined) return;
+    if (receivers.length === 1) await this.#node.send({ to: only, payload: data, payloadBytes });
+    else await Promise.all(split(receivers).map((to) => this.#node.send({ to, payload: data, payloadBytes })));
+  }
+
+  /** Counters for a metrics exporter. */
+  stats(): StreamSessionManagerStats {
+    return { ...this.#node.stats(), ...this.#streams.stats() };
+  }
+
+  /** For a readiness probe: whether the backend answered lately. Never rejects. */
+  health(): Promise<{ ok: boolean; error: SessionError | undefined }> {
+    return this.#node.health();
+  }
+
+  /** Ends the streams held here, gives their sessions back, and stores what waits. Idempotent, never rejects. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await withDeadline(
+      this.#streams.close(),
+      this.#node.settings.sendTimeoutMs,
+      () => new SessionError('timeout', 'the streams could not be given back within "sendTimeoutMs"'),
+    ).catch((error) => this.#node.report(error));
+    await this.#node.detach();
+  }
+
+  async #isHeldElsewhere(id: string): Promise<boolean> {
+    await this.#streams.releasesStored(id);
+    const first = await this.#node.backplane.locate(id);
+    if (first !== 'suspect') return first === 'attached';
+    await sleep(SECOND_LOOK_MS);
+    return (await this.#node.backplane.locate(id)) === 'attached';
+  }
+
+  #measure(data: string): number {
+    if (typeof data !== 'string' || !isStorable(data)) {
+      throw new SessionError('invalid-message', 'a message must be well-formed text without NUL characters');
+    }
+    const bytes = utf8Length(data);
+    const { maxMessageBytes } = this.#node.settings;
+    if (bytes > maxMessageBytes) {
+      throw new SessionError(
+        'message-too-large',
+        `a message of ${bytes} bytes exceeds "maxMessageBytes" (${maxMessageBytes}); raise it, or send less`,
+      );
+    }
+    return bytes;
+  }
+
+  #assertOpen(): void {
+    if (this.#closing) throw new SessionError('closed', 'this session manager was closed');
+  }
+}
+
+/** Receivers of one message, in groups whose ids fit beside it. */
+function split(receivers: readonly string[]): string[][] {
+  const groups: string[][] = [];
+  let group: string[] = [];
+  let bytes = 0;
+  for (const id of receivers) {
+    bytes += id.length * 3 + 3;
+    if (group.length > 0 && bytes > MAX_RECEIVER_BYTES) {
+      groups.push(group);
+      group = [];
+      bytes = id.length * 3 + 3;
+    }
+    group.push(id);
+  }
+  groups.push(group);
+  return groups;
+}

@@ -1,0 +1,74 @@
+import type { Backplane, SilentNode } from './backplane.ts';
+import { elapsedMs, type Moment, now } from './clock.ts';
+import type { DeliverySettings } from './delivery-options.ts';
+
+/**
+ * Trimming and cleaning up after dead nodes, beside the heartbeats.
+ *
+ * Nobody cleans up after another node unless it has itself had an unbroken run of good beats for a whole resume
+ * window and has seen that node silent all the while. An outage of the backend breaks every run, so it costs nobody
+ * anything, however long it lasts.
+ */
+export class Housekeeping {
+  readonly #backplane: Backplane;
+  readonly #node: string;
+  readonly #settings: DeliverySettings;
+  readonly #report: (error: unknown) => void;
+  readonly #silent = new Map<string, { beat: string; since: Moment }>();
+  #lastBeat: Moment | undefined;
+  #running = false;
+
+  constructor(backplane: Backplane, node: string, settings: DeliverySettings, report: (error: unknown) => void) {
+    this.#backplane = backplane;
+    this.#node = node;
+    this.#settings = settings;
+    this.#report = report;
+  }
+
+  /** A beat failed, or came too late: whoever seemed silent may just have been out of sight. */
+  interrupted(): void {
+    this.#silent.clear();
+    this.#lastBeat = undefined;
+  }
+
+  /** A good beat. Never rejects, never throws. */
+  beaten(): void {
+    if (this.#lastBeat && elapsedMs(this.#lastBeat) > this.#settings.heartbeatMs * 3) this.interrupted();
+    this.#lastBeat = now();
+    if (this.#running) return;
+    this.#running = true;
+    void this.#maintain().finally(() => {
+      this.#running = false;
+    });
+  }
+
+  async #maintain(): Promise<void> {
+    const { sessionTimeoutMs, resumeWindowMs, maxLogBytes, sendTimeoutMs } = this.#settings;
+    const remove = [...this.#silent]
+      .filter(([, { since }]) => elapsedMs(since) >= resumeWindowMs)
+      .map(([node, { beat }]): SilentNode => ({ node, beat }));
+    const run = this.#lastBeat;
+    try {
+      const { silent } = await this.#backplane.maintain({
+        node: this.#node,
+        sessionTimeoutMs,
+        resumeWindowMs,
+        keepMs: resumeWindowMs * 2,
+        maxLogBytes,
+        producerIdleMs: sendTimeoutMs * 10,
+        remove,
+      });
+      if (run !== undefined && this.#lastBeat !== undefined) this.#remember(silent);
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  #remember(silent: readonly SilentNode[]): void {
+    const still = new Set(silent.map(({ node }) => node));
+    for (const node of this.#silent.keys()) if (!still.has(node)) this.#silent.delete(node);
+    for (const { node, beat } of silent) {
+      if (node !== this.#node && this.#silent.get(node)?.beat !== beat) this.#silent.set(node, { beat, since: now() });
+    }
+  }
+}

@@ -1,0 +1,417 @@
+import { SessionError } from '../errors.ts';
+import type { AppendAnswer, Batch, ClaimAnswer, ControlOperation, PartDraft } from './backplane.ts';
+import { after, backOffMs, type Timer } from './clock.ts';
+import type { ControlItem, Receivers } from './entries.ts';
+import { randomId, utf8Length } from './text.ts';
+
+/** An operation on its way into the log. */
+export type Outgoing = OutgoingPayload | OutgoingControl;
+export type OutgoingPayload = {
+  readonly to: Receivers;
+  readonly payload: string;
+  readonly payloadBytes: number;
+  /** Equal text waiting under the same key before the first connection is sent once. */
+  readonly mergeable?: boolean;
+};
+export type OutgoingControl = ControlItem;
+
+/** What became of an operation: its position, and for a claim what it found. */
+export type Appended = {
+  readonly epoch: string;
+  readonly position: number;
+  readonly claim: ClaimAnswer | undefined;
+};
+
+export type OutboxHost = {
+  readonly sendTimeoutMs: number;
+  readonly maxOutboxBytes: number;
+  readonly partBytes: number;
+  readonly batchBytes: number;
+  /** Position up to which this node has read. */
+  cursor(): number;
+  /** Resolves when there is an epoch to write in. */
+  ready(): Promise<void>;
+  epoch(): string;
+  append(batch: Omit<Batch, 'node'>): Promise<AppendAnswer>;
+  putLarge(id: string, payload: string): Promise<void>;
+  /** Resolves when the node has adopted the current epoch. */
+  epochChanged(): Promise<void>;
+  /** Its log has lost what it had acknowledged. */
+  gap(): void;
+  /** Why there is no epoch yet. */
+  failure(): unknown;
+};
+
+/** Larger payloads are stored beside the log. */
+export const INLINE_PAYLOAD_BYTES: number = 64 * 1024;
+
+const MAX_BATCH_OPERATIONS = 500;
+const FIRST_RETRY_MS = 20;
+const LONGEST_RETRY_MS = 1_000;
+
+type Waiting = {
+  readonly operation: Outgoing;
+  readonly bytes: number;
+  /** `performance.now()` after which its caller is told that it failed; control operations have none. */
+  readonly deadline: number;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: SessionError) => void;
+  promise: Promise<Appended> | undefined;
+  large: { readonly id: string; stored: boolean } | undefined;
+};
+
+/**
+ * Brings operations into the log in call order. One batch is in flight; what arrives meanwhile is the next batch, so
+ * that load makes batches larger, not the queue longer.
+ *
+ * A batch whose outcome is unclear is tried again unchanged, under its number, until the backend has acknowledged
+ * it, and the backend stores a number only once: this is what makes a retry safe, and what lets a claim always learn
+ * where its stream starts. Callers stop waiting at their deadline; then their message may have been stored or not.
+ */
+export class Outbox {
+  readonly #host: OutboxHost;
+  readonly #queue: Waiting[] = [];
+  #inFlight: Waiting[] = [];
+  #waitingBytes = 0;
+  #running = false;
+  #closed: SessionError | undefined;
+  #everAcknowledged = false;
+  #producer = randomId();
+  #number = 0;
+  #acknowledged = 0;
+  #deadlineTimer: Timer | undefined;
+  #retryNow: (() => void) | undefined;
+  #idle: (() => void)[] = [];
+  /** The oldest position that a claim which is not acknowledged yet may depend on. */
+  #claimHold: number | undefined;
+  /** Why the batch in flight has not been acknowledged yet. */
+  #lastFailure: unknown;
+
+  constructor(host: OutboxHost) {
+    this.#host = host;
+  }
+
+  /** Bytes that are taken but not stored. */
+  get backlogBytes(): number {
+    return this.#waitingBytes;
+  }
+
+  /** While a claim is in flight the written cursor must not pass this position. */
+  get claimHold(): number | undefined {
+    return this.#claimHold;
+  }
+
+  /** Resolves with the position of a payload when it is stored; rejects at its deadline, or when it is refused. */
+  send(operation: OutgoingPayload): Promise<Appended> {
+    if (this.#closed) return Promise.reject(this.#closed);
+    if (operation.mergeable && !this.#everAcknowledged) {
+      const equal = this.#queue.find((other) => isSamePayload(other.operation, operation));
+      if (equal?.promise) return equal.promise;
+    }
+    const bytes = operation.payloadBytes + 64;
+    if (this.#waitingBytes + bytes > this.#host.maxOutboxBytes) {
+      return Promise.reject(
+        new SessionError(
+          'outbox-full',
+          `more than ${this.#host.maxOutboxBytes} bytes wait to be stored: the backend is unreachable or too slow; ` +
+            'raise "maxOutboxBytes" if this process may hold more',
+        ),
+      );
+    }
+    return this.#push(operation, bytes, performance.now() + this.#host.sendTimeoutMs);
+  }
+
+  /** The same for a control operation, which has no deadline: the state of a session depends on it. */
+  control(operation: OutgoingControl): Promise<Appended> {
+    if (this.#closed) return Promise.reject(this.#closed);
+    return this.#push(operation, 0, Number.POSITIVE_INFINITY);
+  }
+
+  /** Takes back a control operation. @returns false when it is on its way already */
+  withdraw(operation: OutgoingControl): boolean {
+    const index = this.#queue.findIndex((waiting) => waiting.operation === operation);
+    const [waiting] = index < 0 ? [] : this.#queue.splice(index, 1);
+    waiting?.reject(new SessionError('timeout', 'the operation was taken back'));
+    return waiting !== undefined;
+  }
+
+  /** The backend can be reached again: a batch that waits for its next try goes now. */
+  retryNow(): void {
+    this.#retryNow?.();
+  }
+
+  /** A new epoch, or this node was forgotten: numbers start anew under a name that nobody has seen. */
+  renewProducer(): void {
+    this.#producer = randomId();
+    this.#number = 0;
+    this.#acknowledged = 0;
+  }
+
+  /** Resolves when nothing waits any more. */
+  flushed(): Promise<void> {
+    if (!this.#running && this.#queue.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  /** Refuses what is waiting and what comes. */
+  close(reason: SessionError): void {
+    this.#closed = reason;
+    clearTimeout(this.#deadlineTimer);
+    const waiting = [...this.#inFlight, ...this.#queue.splice(0)];
+    for (const each of waiting) this.#fail(each, reason);
+    this.retryNow();
+  }
+
+  #push(operation: Outgoing, bytes: number, deadline: number): Promise<Appended> {
+    const { promise, resolve, reject } = promiseParts<Appended>();
+    const large =
+      'payload' in operation && operation.payloadBytes > INLINE_PAYLOAD_BYTES
+        ? { id: randomId(24), stored: false }
+        : undefined;
+    this.#queue.push({ operation, bytes, deadline, resolve, reject, promise, large });
+    this.#waitingBytes += bytes;
+    if (this.#deadlineTimer === undefined && deadline !== Number.POSITIVE_INFINITY) this.#armDeadline(deadline);
+    if (!this.#running) {
+      this.#running = true;
+      // The next microtask: what the caller sends in this tick shares the batch, and nothing waits for a timer.
+      queueMicrotask(() => this.#run());
+    }
+    return promise;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#queue.length > 0 && !this.#closed) {
+      await this.#host.ready().catch(() => undefined);
+      const taken = this.#take();
+      if (taken.length > 0) await this.#deliver(taken);
+    }
+    this.#running = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Takes the operations of the next batch: bounded, and at most one control operation per session. */
+  #take(): Waiting[] {
+    const sessions = new Set<string>();
+    let bytes = 0;
+    let count = 0;
+    for (const { operation, large } of this.#queue) {
+      if (count === MAX_BATCH_OPERATIONS) break;
+      if ('payload' in operation) {
+        bytes += large ? 0 : operation.payloadBytes;
+      } else {
+        if (sessions.has(operation.s)) break;
+        sessions.add(operation.s);
+      }
+      if (count > 0 && bytes > this.#host.batchBytes) break;
+      count += 1;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  /** Brings one batch in, however often it has to be tried. Never rejects. */
+  async #deliver(taken: Waiting[]): Promise<void> {
+    this.#inFlight = taken;
+    if (taken.some(({ operation }) => 'k' in operation && operation.k === 'c')) this.#claimHold = this.#host.cursor();
+    const content = encodeBatch(taken, this.#host.partBytes);
+    let producer = this.#producer;
+    let number = ++this.#number;
+    let unclear = false;
+    for (let attempt = 0; !this.#closed; attempt += 1) {
+      try {
+        if (producer !== this.#producer) {
+          if (unclear) {
+            this.#enterNewEpoch(taken);
+            break;
+          }
+          // Nothing was stored for certain: the same content goes into the new epoch, under a new number.
+          producer = this.#producer;
+          number = ++this.#number;
+          for (const { large } of taken) if (large) large.stored = false;
+        }
+        await this.#storeLarge(taken);
+        const epoch = this.#host.epoch();
+        const position = { epoch, producer, number, acknowledged: this.#acknowledged };
+        const answer = await this.#host.append({ ...position, ...content });
+        if (answer.state === 'stored') {
+          this.#everAcknowledged = true;
+          if (producer !== this.#producer) {
+            // Stored, but in a log that has ended since: what was claimed there counts no more.
+            this.#enterNewEpoch(taken);
+            break;
+          }
+          this.#acknowledged = number;
+          this.#succeed(taken, epoch, answer.last, answer.claims);
+          if (answer.gap) this.#host.gap();
+          break;
+        }
+        await this.#host.epochChanged();
+        if (producer === this.#producer) await this.#pause(attempt);
+      } catch (cause) {
+        if (SessionError.is(cause) && cause.code === 'invalid-message') {
+          for (const each of taken) this.#fail(each, cause);
+          break;
+        }
+        unclear = true;
+        this.#lastFailure = cause;
+        await this.#pause(attempt);
+      }
+    }
+    this.#lastFailure = undefined;
+    this.#inFlight = [];
+    // One microtask later: by then every stream has heard what its claim found, and holds the cursor itself.
+    await undefined;
+    this.#claimHold = undefined;
+  }
+
+  /**
+   * The old epoch may have stored this batch before it ended. Control operations are safe to repeat, for what they
+   * name is gone; a message is not, for it may have been read.
+   */
+  #enterNewEpoch(taken: Waiting[]): void {
+    const lost = new SessionError('discontinuity', 'the log started anew while this message was on its way');
+    for (const each of taken) if ('payload' in each.operation) this.#fail(each, lost);
+    this.#queue.unshift(...taken.filter(({ operation }) => 'k' in operation));
+  }
+
+  async #storeLarge(taken: Waiting[]): Promise<void> {
+    for (const { operation, large } of taken) {
+      if (!large || large.stored || !('payload' in operation)) continue;
+      await this.#host.putLarge(large.id, operation.payload);
+      large.stored = true;
+    }
+  }
+
+  #succeed(taken: Waiting[], epoch: string, last: number, claims: readonly ClaimAnswer[]): void {
+    const base = last - taken.length;
+    let nextClaim = 0;
+    for (const [index, { operation, bytes, resolve }] of taken.entries()) {
+      const isClaim = 'k' in operation && operation.k === 'c';
+      this.#waitingBytes -= bytes;
+      resolve({ epoch, position: base + index + 1, claim: isClaim ? claims[nextClaim++] : undefined });
+    }
+  }
+
+  /** May be called again for one that has failed already. */
+  #fail(waiting: Waiting, error: SessionError): void {
+    this.#waitingBytes -= waiting.bytes;
+    waiting.reject(error);
+  }
+
+  async #pause(attempt: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = after(backOffMs(attempt, FIRST_RETRY_MS, LONGEST_RETRY_MS), resolve);
+      this.#retryNow = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#retryNow = undefined;
+  }
+
+  #armDeadline(deadline: number): void {
+    this.#deadlineTimer = after(Math.max(1, deadline - performance.now()), () => this.#expire());
+  }
+
+  /** Tells the callers whose time is up. What is in flight may still be stored; what waits is taken out. */
+  #expire(): void {
+    this.#deadlineTimer = undefined;
+    const time = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    const due = (each: Waiting): boolean => {
+      if (each.deadline <= time) return true;
+      next = Math.min(next, each.deadline);
+      return false;
+    };
+    const error = this.#timeoutError();
+    for (const each of this.#inFlight) if (due(each)) each.reject(error);
+    const kept = this.#queue.filter((each) => {
+      if (!due(each)) return true;
+      this.#fail(each, error);
+      return false;
+    });
+    if (kept.length < this.#queue.length) this.#queue.splice(0, this.#queue.length, ...kept);
+    if (next !== Number.POSITIVE_INFINITY) this.#armDeadline(next);
+  }
+
+  #timeoutError(): SessionError {
+    const cause = this.#lastFailure ?? this.#host.failure();
+    if (SessionError.is(cause) && LASTING.has(cause.code))
+      return new SessionError(cause.code, cause.message, { cause });
+    return new SessionError(
+      'timeout',
+      `the backend did not store the message within "sendTimeoutMs" (${this.#host.sendTimeoutMs} ms); ` +
+        'it may be stored nevertheless',
+      { cause },
+    );
+  }
+}
+
+/** Failures that waiting does not mend: their own code tells more than `timeout`. */
+const LASTING = new Set(['refused', 'schema-missing', 'configuration']);
+
+function isSamePayload(a: Outgoing, b: OutgoingPayload): boolean {
+  return 'payload' in a && a.to === b.to && a.payload === b.payload;
+}
+
+/** Writes operations as parts of at most `partBytes`; an operation that is larger alone is a part of its own. */
+function encodeBatch(
+  taken: readonly Waiting[],
+  partBytes: number,
+): { parts: readonly PartDraft[]; controls: readonly ControlOperation[] } {
+  const parts: PartDraft[] = [];
+  const controls: ControlOperation[] = [];
+  let items: string[] = [];
+  let payloads: string[] = [];
+  let bytes = 0;
+  const cut = (): void => {
+    if (items.length === 0) return;
+    parts.push({ count: items.length, head: `[${items.join(',')}]`, data: payloads.join(''), bytes: bytes + 1 });
+    items = [];
+    payloads = [];
+    bytes = 0;
+  };
+  for (const [index, { operation, large }] of taken.entries()) {
+    const item = JSON.stringify(itemOf(operation, large?.id));
+    const payload = 'payload' in operation && !large ? operation.payload : '';
+    // One byte for the comma; the opening bracket is the one that has no comma, the closing one is added in `cut`.
+    const size = utf8Length(item) + 1 + ('payload' in operation && !large ? operation.payloadBytes : 0);
+    if (bytes + size + 1 > partBytes) cut();
+    items.push(item);
+    payloads.push(payload);
+    bytes += size;
+    if ('k' in operation) controls.push(controlOf(operation, index + 1));
+  }
+  cut();
+  return { parts, controls };
+}
+
+function itemOf(operation: Outgoing, largeId: string | undefined): unknown {
+  if ('k' in operation) return operation;
+  if (largeId !== undefined) return [operation.to, 0, [largeId, operation.payloadBytes]];
+  return [operation.to, operation.payload.length];
+}
+
+function controlOf(item: ControlItem, offset: number): ControlOperation {
+  switch (item.k) {
+    case 'c':
+      return { kind: 'claim', offset, session: item.s, claim: item.c };
+    case 'r':
+      return { kind: 'release', offset, session: item.s, claim: item.c, detach: item.d, sent: item.p };
+    case 'e':
+      return { kind: 'end', offset, session: item.s };
+  }
+}
+
+function promiseParts<T>(): {
+  promise: Promise<T>;
+  resolve: (value: T) => void;
+  reject: (error: SessionError) => void;
+} {
+  let resolve!: (value: T) => void;
+  let reject!: (error: SessionError) => void;
+  const promise = new Promise<T>((ok, fail) => {
+    resolve = ok;
+    reject = fail;
+  });
+  return { promise, resolve, reject };
+}

@@ -1,0 +1,74 @@
+import type { Liveness } from './backplane.ts';
+import { elapsedMs, now, sleep } from './clock.ts';
+
+/** A node counts as dead when its connection is missing at two looks this far apart. */
+export const SECOND_LOOK_MS = 300;
+
+/** Most predecessors release within a few milliseconds; until then nobody asks about their node. */
+const FIRST_LOOK_MS = 20;
+
+type Inspect = (node: string) => Promise<{ liveness: Liveness; cursor: number | undefined }>;
+
+/**
+ * Watches nodes whose release is awaited by streams here, one question per node and look, however many streams wait.
+ */
+export class Predecessors<Waiting> {
+  readonly #inspect: Inspect;
+  readonly #died: (waiting: ReadonlySet<Waiting>, cursor: number | undefined) => Promise<void>;
+  readonly #report: (error: unknown) => void;
+  readonly #nodes = new Map<string, Set<Waiting>>();
+  #stopped = false;
+
+  /**
+   * @param died called once a node is judged dead, with those who still wait for it and the cursor it wrote last
+   */
+  constructor(
+    inspect: Inspect,
+    died: (waiting: ReadonlySet<Waiting>, cursor: number | undefined) => Promise<void>,
+    report: (error: unknown) => void,
+  ) {
+    this.#inspect = inspect;
+    this.#died = died;
+    this.#report = report;
+  }
+
+  add(node: string, waiting: Waiting): void {
+    const watched = this.#nodes.get(node);
+    if (watched) {
+      watched.add(waiting);
+      return;
+    }
+    const set = new Set([waiting]);
+    this.#nodes.set(node, set);
+    void this.#watch(node, set);
+  }
+
+  remove(node: string, waiting: Waiting): void {
+    this.#nodes.get(node)?.delete(waiting);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #watch(node: string, waiting: Set<Waiting>): Promise<void> {
+    await sleep(FIRST_LOOK_MS);
+    let suspectSince: ReturnType<typeof now> | undefined;
+    while (waiting.size > 0 && !this.#stopped) {
+      try {
+        const { liveness, cursor } = await this.#inspect(node);
+        if (liveness === 'attached') suspectSince = undefined;
+        else if (liveness === 'suspect') suspectSince ??= now();
+        const gone = suspectSince !== undefined && elapsedMs(suspectSince) >= SECOND_LOOK_MS;
+        if (liveness === 'dead' || (gone && liveness === 'suspect')) {
+          await this.#died(waiting, cursor);
+          break;
+        }
+      } catch (error) {
+        this.#report(error);
+      }
+      await sleep(SECOND_LOOK_MS);
+    }
+    this.#nodes.delete(node);
+  }
+}

@@ -1,0 +1,60 @@
+import type { ClaimAnswer, PreviousClaim } from './backplane.ts';
+import { parseEventId } from './event-id.ts';
+
+/** Where a new stream of a session begins. */
+export type Start =
+  /** Everything above this position belongs to it. */
+  | { readonly kind: 'after'; readonly position: number }
+  /** That depends on where the previous stream ends, which its node has not written yet. */
+  | { readonly kind: 'wait'; readonly previous: PreviousClaim }
+  /** That is not known any more: it goes live at its claim, and says so. */
+  | { readonly kind: 'lost' };
+
+/**
+ * Decides from what the claim found. A stream never starts below the session's first claim (`floor`), and never
+ * guesses: starting too late loses messages, starting too early repeats them.
+ */
+export function decideStart(answer: ClaimAnswer, lastEventId: string | undefined, epoch: string): Start {
+  const { at, floor, previous } = answer;
+  if (lastEventId !== undefined) {
+    const named = parseEventId(lastEventId, epoch);
+    if (named === undefined || named > at) return { kind: 'lost' };
+    // A quiet session: its last frame is old, perhaps older than the log, but nothing came after it until `detach`.
+    if (previous?.detach !== undefined && named >= (previous.sent ?? Number.POSITIVE_INFINITY)) {
+      return { kind: 'after', position: Math.max(named, previous.detach, floor) };
+    }
+    return { kind: 'after', position: Math.max(named, floor) };
+  }
+  if (!previous) return { kind: 'after', position: at };
+  if (previous.detach !== undefined) return { kind: 'after', position: Math.max(previous.detach, floor) };
+  return { kind: 'wait', previous };
+}
+
+/**
+ * Where a stream starts whose predecessor's node died without a word. Its node wrote a cursor at or above its claim
+ * only when that stream's own progress was included in it; below that, the stream may not have begun, and what it
+ * had to begin with (`from`) counts.
+ *
+ * @param cursor the cursor that the dead node wrote last
+ */
+export function startAfterDeath(previous: PreviousClaim, cursor: number | undefined, floor: number): Start {
+  const written = cursor ?? previous.cursor;
+  if (written === undefined) {
+    return previous.from === undefined ? { kind: 'lost' } : { kind: 'after', position: Math.max(previous.from, floor) };
+  }
+  if (written >= previous.at) return { kind: 'after', position: Math.max(written, floor) };
+  if (previous.from === undefined) return { kind: 'lost' };
+  return { kind: 'after', position: Math.max(Math.min(written, previous.from), floor) };
+}
+
+/**
+ * The lowest position that a stream may still have to start from: this is what its node's written cursor must not
+ * pass before the stream has begun.
+ */
+export function earliestStart(start: Start, answer: ClaimAnswer): number {
+  if (start.kind === 'after') return start.position;
+  const previous = start.kind === 'wait' ? start.previous : undefined;
+  if (!previous) return answer.at;
+  const after = startAfterDeath(previous, undefined, answer.floor);
+  return after.kind === 'after' ? after.position : answer.at;
+}

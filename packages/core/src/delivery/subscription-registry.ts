@@ -1,0 +1,181 @@
+import { SessionError } from '../errors.ts';
+import {
+  type CloseReason,
+  matchesSubscription,
+  type Notification,
+  type Subscription,
+  type SubscriptionCallbacks,
+} from '../subscription-manager.ts';
+
+type Registration = {
+  readonly subscription: Subscription;
+  readonly callbacks: SubscriptionCallbacks;
+  /** Settles when everything handed over so far was sent; starts behind the acknowledgement. */
+  tail: Promise<void>;
+  waitingBytes: number;
+  acknowledged: boolean;
+  closing: Promise<boolean> | undefined;
+};
+
+export type RegistryOptions = {
+  readonly maxWaitingBytes: number;
+  readonly report: (error: unknown) => void;
+};
+
+/**
+ * The `subscriptions/listen` streams of this process. Each gets the notifications it filters for in the order they
+ * were handed over, the first one after its acknowledgement, none after its close.
+ */
+export class SubscriptionRegistry {
+  readonly #options: RegistryOptions;
+  /** By origin, then by id: a number and a text of the same digits are two ids. */
+  readonly #origins = new Map<string, Map<string | number, Registration>>();
+  #delivered = 0;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    let size = 0;
+    for (const registrations of this.#origins.values()) size += registrations.size;
+    return size;
+  }
+
+  /** Notifications handed to callbacks. */
+  get delivered(): number {
+    return this.#delivered;
+  }
+
+  /**
+   * Registers and acknowledges.
+   *
+   * @returns false when the pair of id and origin is registered already
+   * @throws what `acknowledge` threw; the registration is forgotten then
+   */
+  async add(subscription: Subscription, callbacks: SubscriptionCallbacks): Promise<boolean> {
+    const { id, origin } = subscription;
+    const registrations = this.#origins.get(origin) ?? new Map<string | number, Registration>();
+    if (registrations.has(id)) return false;
+    // In an async function a synchronous throw is a rejection as well.
+    const acknowledged = (async () => callbacks.acknowledge())();
+    const registration: Registration = {
+      subscription,
+      callbacks,
+      tail: acknowledged.then(
+        () => undefined,
+        () => undefined,
+      ),
+      waitingBytes: 0,
+      acknowledged: false,
+      closing: undefined,
+    };
+    registrations.set(id, registration);
+    this.#origins.set(origin, registrations);
+    try {
+      await acknowledged;
+    } catch (error) {
+      this.#remove(registration);
+      throw error;
+    }
+    registration.acknowledged = true;
+    return true;
+  }
+
+  /** Hands a notification to those it matches. @param bytes its size, for the bound on what waits */
+  deliver(notification: Notification, bytes: number): void {
+    for (const registrations of this.#origins.values()) {
+      for (const registration of registrations.values()) {
+        if (!registration.closing && matchesSubscription(registration.subscription.filters, notification)) {
+          this.#enqueue(registration, notification, bytes);
+        }
+      }
+    }
+  }
+
+  /** Something may have been missed: each stream is told to look again at what it filters for. */
+  hint(): void {
+    for (const registrations of this.#origins.values()) {
+      for (const registration of registrations.values()) {
+        if (registration.closing) continue;
+        for (const notification of hintsFor(registration.subscription)) this.#enqueue(registration, notification, 128);
+      }
+    }
+  }
+
+  /** @returns false when the pair is unknown */
+  close(id: string | number, origin: string, reason: CloseReason): Promise<boolean> {
+    const registration = this.#origins.get(origin)?.get(id);
+    if (!registration) return Promise.resolve(false);
+    registration.closing ??= this.#finish(registration, reason);
+    return registration.closing;
+  }
+
+  async closeAll(origin: string | undefined, reason: CloseReason): Promise<void> {
+    const closing: Promise<boolean>[] = [];
+    for (const [from, registrations] of this.#origins) {
+      if (origin !== undefined && from !== origin) continue;
+      for (const id of registrations.keys()) closing.push(this.close(id, from, reason));
+    }
+    await Promise.all(closing);
+  }
+
+  #enqueue(registration: Registration, notification: Notification, bytes: number): void {
+    if (registration.waitingBytes > this.#options.maxWaitingBytes) {
+      this.#options.report(
+        new SessionError(
+          'slow-reader',
+          'a listen stream was ended because more than "maxStreamBufferBytes" waited for its client',
+        ),
+      );
+      registration.closing ??= this.#finish(registration, 'cancelled', true);
+      return;
+    }
+    registration.waitingBytes += bytes;
+    registration.tail = registration.tail.then(async () => {
+      registration.waitingBytes -= bytes;
+      if (registration.closing) return;
+      try {
+        await registration.callbacks.send(notification);
+        this.#delivered += 1;
+      } catch (cause) {
+        this.#options.report(
+          new SessionError('callback-failed', 'a listen stream did not take a notification', { cause }),
+        );
+      }
+    });
+  }
+
+  /** @param atOnce does not wait for what is being sent: it may never end */
+  async #finish(registration: Registration, reason: CloseReason, atOnce = false): Promise<boolean> {
+    try {
+      if (!atOnce) await registration.tail;
+      await registration.callbacks.close(reason);
+    } catch (cause) {
+      this.#options.report(new SessionError('callback-failed', 'a listen stream could not be closed', { cause }));
+    } finally {
+      this.#remove(registration);
+    }
+    return true;
+  }
+
+  #remove(registration: Registration): void {
+    const { id, origin } = registration.subscription;
+    const registrations = this.#origins.get(origin);
+    if (registrations?.get(id) !== registration) return;
+    registrations.delete(id);
+    if (registrations.size === 0) this.#origins.delete(origin);
+  }
+}
+
+function hintsFor({ filters }: Subscription): Notification[] {
+  const hint = (method: string, params?: unknown): Notification =>
+    params === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params };
+  const hints: Notification[] = [];
+  if (filters.toolsListChanged) hints.push(hint('notifications/tools/list_changed'));
+  if (filters.promptsListChanged) hints.push(hint('notifications/prompts/list_changed'));
+  if (filters.resourcesListChanged) hints.push(hint('notifications/resources/list_changed'));
+  for (const uri of new Set(filters.resourceSubscriptions))
+    hints.push(hint('notifications/resources/updated', { uri }));
+  return hints;
+}

@@ -1,0 +1,210 @@
+import type {
+  AppendAnswer,
+  Batch,
+  ClaimAnswer,
+  ControlOperation,
+  MaintenanceAnswer,
+  MaintenanceRequest,
+  Part,
+  SilentNode,
+} from '../delivery/backplane.ts';
+import { randomId } from '../delivery/text.ts';
+
+type StoredPart = Part & { readonly bytes: number; readonly storedAt: number };
+
+type Claim = {
+  readonly claim: string;
+  readonly node: string;
+  readonly floor: number;
+  readonly at: number;
+  readonly from: number | undefined;
+  detach: number | undefined;
+  sent: number | undefined;
+  changedAt: number;
+};
+
+type Producer = { number: number; last: number; claims: readonly ClaimAnswer[]; usedAt: number };
+
+type NodeRow = { beatAt: number; beats: number; cursor: number };
+
+/**
+ * One namespace's log, claims and beats in memory, with the rules that every backend follows: this is the reference
+ * that the others are compared with. All operations are synchronous, so each is a transaction.
+ */
+export class InProcessLog {
+  epoch: string = randomId(8);
+  head = 0;
+  trimmed = 0;
+  readonly parts: StoredPart[] = [];
+  readonly claims: Map<string, Claim> = new Map();
+  readonly nodes: Map<string, NodeRow> = new Map();
+  readonly producers: Map<string, Producer> = new Map();
+  readonly large: Map<string, { payload: string; storedAt: number }> = new Map();
+  bytes = 0;
+
+  /** @returns the answer, and the parts that were stored now */
+  append(batch: Batch): { answer: AppendAnswer; stored: readonly Part[] } {
+    if (batch.epoch !== this.epoch) return { answer: { state: 'epoch' }, stored: [] };
+    const had = this.producers.get(batch.producer);
+    if (had && had.number >= batch.number) {
+      return { answer: { state: 'stored', last: had.last, claims: had.claims, gap: false }, stored: [] };
+    }
+    const base = this.head;
+    const stored = batch.parts.map((draft, index): StoredPart => {
+      this.head += draft.count;
+      this.bytes += draft.bytes;
+      return {
+        epoch: this.epoch,
+        last: this.head,
+        count: draft.count,
+        token: `${batch.producer}:${batch.number}:${index}`,
+        head: draft.head,
+        data: draft.data,
+        bytes: draft.bytes,
+        storedAt: performance.now(),
+      };
+    });
+    this.parts.push(...stored);
+    const claims = batch.controls.flatMap((operation) => this.#apply(operation, base, batch.node) ?? []);
+    this.producers.set(batch.producer, {
+      number: batch.number,
+      last: this.head,
+      claims,
+      usedAt: performance.now(),
+    });
+    const gap = (had?.number ?? 0) < batch.acknowledged;
+    return { answer: { state: 'stored', last: this.head, claims, gap }, stored };
+  }
+
+  #apply(operation: ControlOperation, base: number, node: string): ClaimAnswer | undefined {
+    const { session } = operation;
+    const old = this.claims.get(session);
+    if (operation.kind === 'end') {
+      this.claims.delete(session);
+    } else if (operation.kind === 'release') {
+      if (old?.claim !== operation.claim) return undefined;
+      old.detach = operation.detach;
+      old.sent = operation.sent;
+      old.changedAt = performance.now();
+    } else {
+      const at = base + operation.offset;
+      const cursor = old && this.nodes.get(old.node)?.cursor;
+      this.claims.set(session, {
+        claim: operation.claim,
+        node,
+        at,
+        floor: old?.floor ?? at,
+        from: earliestStartOf(old, cursor, at),
+        detach: undefined,
+        sent: undefined,
+        changedAt: performance.now(),
+      });
+      const previous = old && {
+        claim: old.claim,
+        node: old.node,
+        at: old.at,
+        from: old.from,
+        detach: old.detach,
+        sent: old.sent,
+        cursor,
+      };
+      return { session, claim: operation.claim, at, floor: old?.floor ?? at, previous };
+    }
+    return undefined;
+  }
+
+  /** Parts above a position: about 1 MiB, at least one. */
+  page(after: number): Part[] {
+    const first = this.#indexAfter(after);
+    let bytes = 0;
+    let end = first;
+    while (end < this.parts.length && (end === first || bytes < 1024 * 1024)) bytes += this.parts[end++]?.bytes ?? 0;
+    return this.parts.slice(first, end);
+  }
+
+  /** Parts in a range whose head has one of these texts; `limit` of them. */
+  search(needles: readonly string[], after: number, upTo: number, limit: number): { parts: Part[]; complete: boolean } {
+    const found: Part[] = [];
+    for (let index = this.#indexAfter(after); index < this.parts.length; index += 1) {
+      const part = this.parts[index];
+      if (!part || part.last - part.count >= upTo) break;
+      if (!needles.some((needle) => part.head.includes(needle))) continue;
+      if (found.length === limit) return { parts: found, complete: false };
+      found.push(part);
+    }
+    return { parts: found, complete: true };
+  }
+
+  /** Token of the part that ends at a position. */
+  tokenAt(position: number): string | undefined {
+    const part = this.parts[this.#indexAfter(position - 1)];
+    return part?.last === position ? part.token : undefined;
+  }
+
+  renewEpoch(): void {
+    this.epoch = randomId(8);
+    this.claims.clear();
+  }
+
+  maintain(request: MaintenanceRequest): MaintenanceAnswer {
+    const time = performance.now();
+    for (const { node, beat } of request.remove) {
+      if (String(this.nodes.get(node)?.beats) !== beat) continue;
+      this.nodes.delete(node);
+      for (const [session, claim] of this.claims) if (claim.node === node) this.claims.delete(session);
+    }
+    for (const [session, { detach, changedAt }] of this.claims) {
+      if (detach !== undefined && time - changedAt > request.resumeWindowMs) this.claims.delete(session);
+    }
+    for (const [id, { usedAt }] of this.producers) {
+      if (time - usedAt > request.producerIdleMs && this.nodes.size === 0) this.producers.delete(id);
+    }
+    for (const [id, { storedAt }] of this.large) if (time - storedAt > request.keepMs) this.large.delete(id);
+    const overtaken = this.#trim(time - request.keepMs, request.maxLogBytes);
+    const silent: SilentNode[] = [];
+    for (const [node, { beatAt, beats }] of this.nodes) {
+      if (time - beatAt > request.sessionTimeoutMs) silent.push({ node, beat: String(beats) });
+    }
+    return { silent, overtaken };
+  }
+
+  /** @returns how many nodes had not read what was trimmed for its size */
+  #trim(before: number, maxBytes: number): number {
+    const lowest = Math.min(...[...this.nodes.values()].map(({ cursor }) => cursor));
+    let drop = 0;
+    let excess = this.bytes - maxBytes;
+    for (const { last, bytes, storedAt } of this.parts) {
+      const old = last < lowest && last < this.head && storedAt < before;
+      if (!old && excess <= 0) break;
+      excess -= bytes;
+      this.bytes -= bytes;
+      this.trimmed = last;
+      drop += 1;
+    }
+    this.parts.splice(0, drop);
+    return [...this.nodes.values()].filter(({ cursor }) => cursor < this.trimmed).length;
+  }
+
+  #indexAfter(position: number): number {
+    let low = 0;
+    let high = this.parts.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.parts[middle]?.last ?? 0) > position) high = middle;
+      else low = middle + 1;
+    }
+    return low;
+  }
+}
+
+/**
+ * Where a stream that claims now has to start at the earliest: kept with the claim for the case that its node dies
+ * before the stream has begun.
+ */
+function earliestStartOf(old: Claim | undefined, cursor: number | undefined, at: number): number | undefined {
+  if (!old) return at;
+  if (old.detach !== undefined) return old.detach;
+  if (cursor === undefined) return undefined;
+  if (cursor >= old.at) return cursor;
+  return old.from === undefined ? undefined : Math.min(cursor, old.from);
+}
