@@ -18,6 +18,11 @@ export {
 } from './subscription-manager.ts';
 
 // In memory
+export {
+  InMemoryInfoSessionManager,
+  type InMemoryInfoSessionManagerOptions,
+  type InMemoryInfoStats,
+} from './in-memory/in-memory-info-session-manager.ts';
 
 export type { InMemoryDeliveryOptions } from './in-memory/in-memory-node.ts';
 export {
@@ -63,6 +68,17 @@ export {
 export { type DeliveryOptions, type DeliverySettings, deliveryRules } from './delivery/delivery-options.ts';
 export type { StreamStats } from './delivery/local-streams.ts';
 export { DeliveryNode, type NodeState, type NodeStats } from './delivery/node.ts';
+
+// For authors of backends: info
+export {
+  type InfoTtlOption,
+  infoTtlRule,
+  type StoredInfoOptions,
+  type StoredInfoSettings,
+  storedInfoRules,
+} from './info/info-options.ts';
+export type { Age, InfoField, InfoRow, InfoStore } from './info/info-store.ts';
+export { type InfoStats, StoredInfoSessionManager } from './info/stored-info-session-manager.ts';
 
 // For authors of backends: options, ids, errors
 

@@ -1,0 +1,81 @@
+import type { InfoField, InfoRow } from './info-store.ts';
+
+/**
+ * - `collecting`: the store has not been asked yet; whoever comes now may share the answer
+ * - `asked`: the answer may be older than a call that comes now, so nobody joins
+ * - `arrived`: it is handed on until this turn of the event loop ends
+ */
+type SharedRead = {
+  state: 'collecting' | 'asked' | 'arrived';
+  readonly row: Promise<InfoRow>;
+  /** How often each field was taken. */
+  readonly taken: Record<InfoField, number>;
+  /** How often each field may be taken: once per reader, of which there are as many as took the same field first. */
+  readers: number;
+};
+
+/**
+ * Lets the three getters of one POST share one round trip. The transports call them one after the other and await
+ * each, so the second is not called before the first has its answer. But it follows at once: between the arrival of a
+ * row and the call of the next getter lie only microtasks, no timer and no input. So a row is handed on to the end of
+ * the turn of the event loop in which it arrived, each field once, and not a moment longer: nothing that another
+ * process has answered since can be missed. A write of this process ends the handing on as well.
+ *
+ * Getters that are called at the same time share a read too. A failed read is shared like any other: a POST waits for
+ * one deadline, not for three.
+ */
+export class SharedReads {
+  readonly #read: (id: string) => Promise<InfoRow>;
+  readonly #reads = new Map<string, SharedRead[]>();
+
+  constructor(read: (id: string) => Promise<InfoRow>) {
+    this.#read = read;
+  }
+
+  /** The row of a session, for one field of it. */
+  take(id: string, field: InfoField): Promise<InfoRow> {
+    const read = this.#reads.get(id)?.find((candidate) => isOpen(candidate, field)) ?? this.#start(id);
+    read.taken[field] += 1;
+    return read.row;
+  }
+
+  /** What is called from now on must see what is written now. */
+  forget(id: string): void {
+    this.#reads.delete(id);
+  }
+
+  #start(id: string): SharedRead {
+    const row = Promise.resolve().then(() => {
+      read.state = 'asked';
+      read.readers = Math.max(...Object.values(read.taken));
+      return this.#read(id);
+    });
+    const read: SharedRead = {
+      state: 'collecting',
+      row,
+      taken: { clientInfo: 0, clientCapabilities: 0, logLevel: 0 },
+      readers: 1,
+    };
+    const arrived = (): void => {
+      read.state = 'arrived';
+      afterThisTurn(() => this.#end(id, read));
+    };
+    row.then(arrived, arrived);
+    this.#reads.set(id, [...(this.#reads.get(id) ?? []), read]);
+    return read;
+  }
+
+  #end(id: string, read: SharedRead): void {
+    const rest = this.#reads.get(id)?.filter((other) => other !== read) ?? [];
+    if (rest.length > 0) this.#reads.set(id, rest);
+    else this.#reads.delete(id);
+  }
+}
+
+function isOpen(read: SharedRead, field: InfoField): boolean {
+  return read.state === 'collecting' || (read.state === 'arrived' && read.taken[field] < read.readers);
+}
+
+/** `setImmediate` runs before the next input is looked at. Where it does not exist, a timer comes closest. */
+const afterThisTurn: (run: () => void) => void =
+  typeof setImmediate === 'function' ? (run) => void setImmediate(run) : (run) => void setTimeout(run, 0);
