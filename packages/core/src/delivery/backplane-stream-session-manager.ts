@@ -47,7 +47,7 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
   ): Promise<void> {
     this.#assertOpen();
     assertSessionId(id);
-    await this.#streams.open(id, controller, options?.lastEventId ?? undefined);
+    await this.#streams.open(id, controller, options?.lastEventId || undefined);
   }
 
   /**

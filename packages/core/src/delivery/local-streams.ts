@@ -1,5 +1,5 @@
 import { SessionError } from '../errors.ts';
-import { elapsedMs, every, type Moment, now, sleep, type Timer } from './clock.ts';
+import { after, elapsedMs, every, type Moment, now, sleep, type Timer } from './clock.ts';
 import { decodePart, type Entries, EVERYONE, isAddressedTo, isPayload, type PayloadItem } from './entries.ts';
 import { formatEventId } from './event-id.ts';
 import { LocalStream, type StreamEnd } from './local-stream.ts';
@@ -31,6 +31,8 @@ const HINTS: readonly string[] = ['tools', 'prompts', 'resources'].map(
 
 /** How long a paused replay, or one that found its node fenced, waits before it looks again. */
 const PAUSE_MS = 25;
+/** How long a fetched payload is kept for its other receivers. */
+const SHARE_MS = 1_000;
 
 /**
  * The streams that this node holds: opens them behind their claim, hands them what the node reads, and ends them.
@@ -47,6 +49,7 @@ export class LocalStreams implements StreamConsumer {
   readonly #beginning = new Set<LocalStream>();
   readonly #unsettled: LocalStream[] = [];
   readonly #releasing = new Map<string, Promise<unknown>>();
+  readonly #fetched = new Map<string, Promise<Uint8Array | undefined>>();
   readonly #predecessors: Predecessors<LocalStream>;
   #keepAliveTimer: Timer | undefined;
   #attached = 0;
@@ -62,6 +65,7 @@ export class LocalStreams implements StreamConsumer {
       (predecessor) => node.backplane.inspect(predecessor),
       (waiting, cursor) => this.#predecessorDied(waiting, cursor),
       (error) => node.report(error),
+      node.settings.resumeWindowMs + node.settings.sessionTimeoutMs,
     );
   }
 
@@ -435,11 +439,13 @@ export class LocalStreams implements StreamConsumer {
       stream.position = position - 1;
       return false;
     }
-    let text: string | undefined = data.slice(offset, offset + length);
-    if (large) {
-      text = await this.#node.large(large[0]);
+    let chunk: Uint8Array | undefined;
+    if (!large) {
+      chunk = this.#encode(position, data.slice(offset, offset + length));
+    } else {
+      chunk = await this.#fetch(position, large[0]);
       if (stream.state !== 'replaying' || !this.#node.mayDeliver()) return false;
-      if (text === undefined) {
+      if (chunk === undefined) {
         this.#node.report(
           new SessionError('discontinuity', 'a large message is no longer stored; its stream was ended'),
         );
@@ -447,13 +453,25 @@ export class LocalStreams implements StreamConsumer {
         return false;
       }
     }
-    if (!stream.push(position, this.#encode(position, text))) {
+    if (!stream.push(position, chunk)) {
       this.#gone(stream);
       return false;
     }
     this.#delivered += 1;
     this.#replayed += 1;
     return true;
+  }
+
+  /** A payload that is stored beside the log, as a chunk that all its receivers here share. */
+  #fetch(position: number, id: string): Promise<Uint8Array | undefined> {
+    const known = this.#fetched.get(id);
+    if (known) return known;
+    const chunk = this.#node.large(id).then((text) => (text === undefined ? undefined : this.#encode(position, text)));
+    this.#fetched.set(id, chunk);
+    // Receivers are not all equally far: it stays for those that come a moment later.
+    const forget = (): void => void after(SHARE_MS, () => this.#fetched.delete(id));
+    chunk.then(forget, () => this.#fetched.delete(id));
+    return chunk;
   }
 
   // --- delivering and ending ---------------------------------------------------------------------------------------

@@ -106,7 +106,6 @@ export class DeliveryNode {
   #adoption: Promise<void> | undefined;
   #searches = 0;
   #searchQueue: (() => void)[] = [];
-  #largeInFlight = new Map<string, Promise<string | undefined>>();
   #closing: Promise<void> | undefined;
 
   #sent = 0;
@@ -231,7 +230,7 @@ export class DeliveryNode {
 
   /** Whether frames may be handed out now. Asked before each delivery: after a freeze, data can run before timers. */
   mayDeliver(): boolean {
-    if (this.#adoption || this.#state === 'closed') return false;
+    if (this.#adoption || (this.#state !== 'open' && this.#state !== 'closing')) return false;
     if (!this.#fenced && elapsedMs(this.#lastBeat) > this.#fenceAfterMs) this.#fence();
     return !this.#fenced;
   }
@@ -248,16 +247,9 @@ export class DeliveryNode {
     }
   }
 
-  /** A payload that is stored beside the log; streams that need the same one at the same time share the answer. */
+  /** A payload that is stored beside the log. */
   large(id: string): Promise<string | undefined> {
-    const running = this.#largeInFlight.get(id);
-    if (running) return running;
-    const fetched = this.#backplane.getLarge(id).finally(() => {
-      // Kept for a moment: a broadcast is asked for by many streams that are not equally far.
-      after(1_000, () => this.#largeInFlight.delete(id));
-    });
-    this.#largeInFlight.set(id, fetched);
-    return fetched;
+    return this.#backplane.getLarge(id);
   }
 
   /** Resolves when everything that was in the log at the time of the call has been acted on. */

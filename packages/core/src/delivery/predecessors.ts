@@ -16,20 +16,24 @@ export class Predecessors<Waiting> {
   readonly #inspect: Inspect;
   readonly #died: (waiting: ReadonlySet<Waiting>, cursor: number | undefined) => Promise<void>;
   readonly #report: (error: unknown) => void;
+  readonly #patienceMs: number;
   readonly #nodes = new Map<string, Set<Waiting>>();
   #stopped = false;
 
   /**
    * @param died called once a node is judged dead, with those who still wait for it and the cursor it wrote last
+   * @param patienceMs how long a living node may take; none needs that long, but nothing here waits for ever
    */
   constructor(
     inspect: Inspect,
     died: (waiting: ReadonlySet<Waiting>, cursor: number | undefined) => Promise<void>,
     report: (error: unknown) => void,
+    patienceMs: number,
   ) {
     this.#inspect = inspect;
     this.#died = died;
     this.#report = report;
+    this.#patienceMs = patienceMs;
   }
 
   add(node: string, waiting: Waiting): void {
@@ -52,6 +56,7 @@ export class Predecessors<Waiting> {
   }
 
   async #watch(node: string, waiting: Set<Waiting>): Promise<void> {
+    const since = now();
     await sleep(FIRST_LOOK_MS);
     let suspectSince: ReturnType<typeof now> | undefined;
     while (waiting.size > 0 && !this.#stopped) {
@@ -60,7 +65,7 @@ export class Predecessors<Waiting> {
         if (liveness === 'attached') suspectSince = undefined;
         else if (liveness === 'suspect') suspectSince ??= now();
         const gone = suspectSince !== undefined && elapsedMs(suspectSince) >= SECOND_LOOK_MS;
-        if (liveness === 'dead' || (gone && liveness === 'suspect')) {
+        if (liveness === 'dead' || gone || elapsedMs(since) > this.#patienceMs) {
           await this.#died(waiting, cursor);
           break;
         }

@@ -18,9 +18,10 @@ export function decideStart(answer: ClaimAnswer, lastEventId: string | undefined
   const { at, floor, previous } = answer;
   if (lastEventId !== undefined) {
     const named = parseEventId(lastEventId, epoch);
-    if (named === undefined || named > at) return { kind: 'lost' };
+    // Without a previous claim the session is new, was ended, or was away for longer than its claim is kept.
+    if (named === undefined || named > at || !previous) return { kind: 'lost' };
     // A quiet session: its last frame is old, perhaps older than the log, but nothing came after it until `detach`.
-    if (previous?.detach !== undefined && named >= (previous.sent ?? Number.POSITIVE_INFINITY)) {
+    if (previous.detach !== undefined && named >= (previous.sent ?? Number.POSITIVE_INFINITY)) {
       return { kind: 'after', position: Math.max(named, previous.detach, floor) };
     }
     return { kind: 'after', position: Math.max(named, floor) };

@@ -23,7 +23,7 @@ type Claim = {
   changedAt: number;
 };
 
-type Producer = { number: number; last: number; claims: readonly ClaimAnswer[]; usedAt: number };
+type Producer = { node: string; number: number; last: number; claims: readonly ClaimAnswer[]; usedAt: number };
 
 type NodeRow = { beatAt: number; beats: number; cursor: number };
 
@@ -67,6 +67,7 @@ export class InProcessLog {
     this.parts.push(...stored);
     const claims = batch.controls.flatMap((operation) => this.#apply(operation, base, batch.node) ?? []);
     this.producers.set(batch.producer, {
+      node: batch.node,
       number: batch.number,
       last: this.head,
       claims,
@@ -156,8 +157,8 @@ export class InProcessLog {
     for (const [session, { detach, changedAt }] of this.claims) {
       if (detach !== undefined && time - changedAt > request.resumeWindowMs) this.claims.delete(session);
     }
-    for (const [id, { usedAt }] of this.producers) {
-      if (time - usedAt > request.producerIdleMs && this.nodes.size === 0) this.producers.delete(id);
+    for (const [id, { node, usedAt }] of this.producers) {
+      if (time - usedAt > request.producerIdleMs && !this.nodes.has(node)) this.producers.delete(id);
     }
     for (const [id, { storedAt }] of this.large) if (time - storedAt > request.keepMs) this.large.delete(id);
     const overtaken = this.#trim(time - request.keepMs, request.maxLogBytes);
