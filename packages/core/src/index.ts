@@ -4,6 +4,22 @@
 
 export type { Awaitable } from './awaitable.ts';
 export { SessionError, type SessionErrorCode } from './errors.ts';
+// In memory
+export {
+  InMemoryInfoSessionManager,
+  type InMemoryInfoSessionManagerOptions,
+  type InMemoryInfoStats,
+} from './in-memory/in-memory-info-session-manager.ts';
+export type { InMemoryDeliveryOptions } from './in-memory/in-memory-node.ts';
+export {
+  InMemoryStreamSessionManager,
+  type InMemoryStreamSessionManagerOptions,
+} from './in-memory/in-memory-stream-session-manager.ts';
+export {
+  InMemorySubscriptionManager,
+  type InMemorySubscriptionManagerOptions,
+} from './in-memory/in-memory-subscription-manager.ts';
+export { InProcessBackplane, type InProcessBackplaneOptions, InProcessHub } from './in-memory/in-process-backplane.ts';
 export { type ClientCapabilities, type ClientInfo, InfoSessionManager, type LogLevel } from './info-session-manager.ts';
 export type { ErrorHandler } from './on-error.ts';
 export { type CreateStreamOptions, StreamSessionManager } from './stream-session-manager.ts';
@@ -16,24 +32,6 @@ export {
   type SubscriptionFilter,
   SubscriptionManager,
 } from './subscription-manager.ts';
-
-// In memory
-export {
-  InMemoryInfoSessionManager,
-  type InMemoryInfoSessionManagerOptions,
-  type InMemoryInfoStats,
-} from './in-memory/in-memory-info-session-manager.ts';
-
-export type { InMemoryDeliveryOptions } from './in-memory/in-memory-node.ts';
-export {
-  InMemoryStreamSessionManager,
-  type InMemoryStreamSessionManagerOptions,
-} from './in-memory/in-memory-stream-session-manager.ts';
-export {
-  InMemorySubscriptionManager,
-  type InMemorySubscriptionManagerOptions,
-} from './in-memory/in-memory-subscription-manager.ts';
-export { InProcessBackplane, type InProcessBackplaneOptions, InProcessHub } from './in-memory/in-process-backplane.ts';
 
 // For authors of backends: delivery
 
@@ -68,6 +66,13 @@ export {
 export { type DeliveryOptions, type DeliverySettings, deliveryRules } from './delivery/delivery-options.ts';
 export type { StreamStats } from './delivery/local-streams.ts';
 export { DeliveryNode, type NodeState, type NodeStats } from './delivery/node.ts';
+export {
+  createSessionSet,
+  type Health,
+  MAX_NAMESPACE_BYTES,
+  type SessionSet,
+  type SessionSetParts,
+} from './delivery/session-set.ts';
 
 // For authors of backends: info
 export {
