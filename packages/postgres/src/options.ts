@@ -1,12 +1,4 @@
-import {
-  invalidOption,
-  MAX_TIMER_MS,
-  type OptionRule,
-  option,
-  readOptions,
-  requireOneOf,
-  SessionError,
-} from '@tmcp/session-manager';
+import { invalidOption, type OptionRule, option, readOptions, requireOneOf, SessionError } from '@tmcp/session-manager';
 import { createClient, createPool, type DriverPool, type PostgresPool } from './driver.ts';
 import { MAX_TABLE_NAME_BYTES } from './schema/names.ts';
 
@@ -43,12 +35,13 @@ export type PostgresConnectionOptions = {
   readonly create?: boolean | undefined;
   /**
    * Most connections of the pool that is made from `connectionString`.
+   * Only with `connectionString`.
    * @default 10
    */
   readonly maxConnections?: number | undefined;
   /**
-   * Deadline of each call to the server.
-   * @default 10_000
+   * Deadline of each call to the server. What must not get lost is tried again after it, on another connection.
+   * @default 5_000
    */
   readonly callTimeoutMs?: number | undefined;
 };
@@ -60,7 +53,7 @@ export type ConnectionRules = {
   readonly tableName: OptionRule<string>;
   readonly schema: OptionRule<string | undefined>;
   readonly create: OptionRule<boolean>;
-  readonly maxConnections: OptionRule<number>;
+  readonly maxConnections: OptionRule<number | undefined>;
   readonly callTimeoutMs: OptionRule<number>;
 };
 
@@ -72,8 +65,8 @@ export const connectionRules: ConnectionRules = {
   tableName: tableNameRule('tmcp_sessions'),
   schema: { ...tableNameRule('', 63), fallback: undefined },
   create: option.boolean(true),
-  maxConnections: option.integer(10, { min: 1, max: 10_000 }),
-  callTimeoutMs: option.durationMs(10_000, { min: 1, max: MAX_TIMER_MS }),
+  maxConnections: { ...option.integer(10, { min: 1, max: 10_000 }), fallback: undefined },
+  callTimeoutMs: option.durationMs(5_000),
 };
 
 export type ConnectionSettings = {
@@ -93,11 +86,14 @@ export function readConnectionOptions(owner: string, options: PostgresConnection
   if (read.listenConnectionString !== undefined) {
     checkConnectionString(owner, 'listenConnectionString', read.listenConnectionString);
   }
-  if (pool !== undefined) return { ...read, pool: pool as unknown as DriverPool, ownsPool: false };
+  if (pool !== undefined) {
+    if (maxConnections !== undefined) throw invalidOption(owner, '"maxConnections" needs "connectionString"');
+    return { ...read, pool: pool as unknown as DriverPool, ownsPool: false };
+  }
   const checked = checkConnectionString(owner, 'connectionString', connectionString);
   return {
     ...read,
-    pool: createPool(checked, maxConnections, read.callTimeoutMs),
+    pool: createPool(checked, maxConnections ?? 10, read.callTimeoutMs),
     ownsPool: true,
     listenConnectionString: read.listenConnectionString ?? checked,
   };

@@ -16,8 +16,7 @@ export class PoolCalls {
   constructor(pool: DriverPool, timeoutMs: number) {
     this.#pool = pool;
     this.#timeoutMs = timeoutMs;
-    // Without a handler the loss of an idle connection ends the process. The pool has replaced it already.
-    pool.on('error', ignore);
+    guard(pool);
   }
 
   /** One statement in a transaction of its own. */
@@ -87,8 +86,23 @@ export class PoolCalls {
 
   /** Takes back what was added to a pool that is not ours. */
   detach(): void {
-    this.#pool.removeListener('error', ignore);
+    unguard(this.#pool);
   }
+}
+
+const guards = new WeakMap<DriverPool, number>();
+
+/** Without a handler the loss of an idle connection ends the process. The pool has dropped it already. */
+function guard(pool: DriverPool): void {
+  const users = guards.get(pool) ?? 0;
+  guards.set(pool, users + 1);
+  if (users === 0) pool.on('error', ignore);
+}
+
+function unguard(pool: DriverPool): void {
+  const users = (guards.get(pool) ?? 1) - 1;
+  guards.set(pool, users);
+  if (users === 0) pool.removeListener('error', ignore);
 }
 
 async function untilNoCollision<T>(work: () => Promise<T>, expires: number): Promise<T> {

@@ -15,6 +15,9 @@ export type Migration<Names> = {
 /** Runs one statement; rows may be arrays or objects. */
 export type SchemaQuery = (text: string, values?: readonly unknown[]) => Promise<readonly unknown[]>;
 
+/** Duplicate key, column, object, table; second primary key. */
+const ALREADY_THERE: ReadonlySet<string> = new Set(['23505', '42701', '42710', '42P07', '42P16']);
+
 /** Locks of this class are held while a schema is changed. */
 const LOCK_CLASS = 0x746d6370;
 
@@ -37,8 +40,8 @@ export async function migrate<Names extends { readonly migrations: string }>(
       return;
     } catch (error) {
       if (sqlState(error) === '42501') throw missing('the role may not create them', error);
-      // Under REPEATABLE READ the statement cannot see what another process did while it waited for the lock.
-      const collided = isSerializationFailure(error) || sqlState(error) === '23505';
+      // Under REPEATABLE READ it cannot see what another process did while it waited for its turn.
+      const collided = isSerializationFailure(error) || ALREADY_THERE.has(sqlState(error) ?? '');
       if (!collided || attempt >= 5) throw toSessionError(error);
     }
   }
