@@ -100,7 +100,7 @@ export function readConnectionOptions(owner: string, options: PostgresConnection
 }
 
 /** Names are quoted, but what reads like a qualified or folded name would not do what its author meant. */
-function tableNameRule(fallback: string, maxBytes: number = MAX_TABLE_NAME_BYTES): OptionRule<string> {
+export function tableNameRule(fallback: string, maxBytes: number = MAX_TABLE_NAME_BYTES): OptionRule<string> {
   return {
     expects: `1 to ${maxBytes} bytes of letters, digits, "_" and "-"`,
     accepts: (value) =>
@@ -110,7 +110,7 @@ function tableNameRule(fallback: string, maxBytes: number = MAX_TABLE_NAME_BYTES
 }
 
 /** What the driver thinks of it, without ever showing it: it holds a password. */
-function checkConnectionString(owner: string, name: string, value: string | undefined): string {
+export function checkConnectionString(owner: string, name: string, value: string | undefined): string {
   if (value === undefined || !/^(postgres(ql)?|socket):|^\//.test(value)) {
     throw invalidOption(owner, `option "${name}" must look like postgres://user:password@host:5432/database`);
   }
