@@ -94,7 +94,7 @@ export class Maintenance {
       bound as (
         select coalesce(max(x.last) filter (where x.goes), h.trimmed) as trimmed, h.trimmed as before
         from h left join lateral (
-          select l.last, bool_and(l.last < h.pos and (l.bytes <= h.bytes - $3 or ${isOlder('l.at', '$2')}
+          select l.last, bool_and(l.last < h.pos and (l.bytes - octet_length(l.head) - octet_length(l.data) < h.bytes - $3 or ${isOlder('l.at', '$2')}
               and l.last < (select coalesce(min(n.cursor), h.pos) from ${t.node} n where n.ns = $1)))
             over (order by l.last) as goes
           from (select * from ${t.log} where ns = $1 and last > h.trimmed order by last limit ${STEP}) l) x on true
