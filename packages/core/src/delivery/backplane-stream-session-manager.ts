@@ -1,11 +1,12 @@
 import { SessionError } from '../errors.ts';
 import { assertSessionId } from '../session-id.ts';
 import { type CreateStreamOptions, StreamSessionManager } from '../stream-session-manager.ts';
+import type { OutgoingControl } from './batch.ts';
 import { sleep } from './clock.ts';
+import { withDeadline } from './deadline.ts';
 import { EVERYONE } from './entries.ts';
 import { LocalStreams, type StreamStats } from './local-streams.ts';
-import { type DeliveryNode, type NodeStats, withDeadline } from './node.ts';
-import type { OutgoingControl } from './outbox.ts';
+import type { DeliveryNode, NodeStats } from './node.ts';
 import { SECOND_LOOK_MS } from './predecessors.ts';
 import { isStorable, utf8Length } from './text.ts';
 

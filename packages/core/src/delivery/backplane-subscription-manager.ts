@@ -6,8 +6,10 @@ import {
   type SubscriptionCallbacks,
   SubscriptionManager,
 } from '../subscription-manager.ts';
+import { withDeadline } from './deadline.ts';
 import { type PayloadItem, SUBSCRIPTIONS } from './entries.ts';
-import { type DeliveryNode, type NodeStats, type NotificationConsumer, withDeadline } from './node.ts';
+import type { NotificationConsumer } from './log-reader.ts';
+import type { DeliveryNode, NodeStats } from './node.ts';
 import { SubscriptionRegistry } from './subscription-registry.ts';
 import { utf8Length } from './text.ts';
 
@@ -97,7 +99,7 @@ export class BackplaneSubscriptionManager extends SubscriptionManager implements
    */
   override close(id: string | number, origin: string, reason: CloseReason): Promise<boolean>;
   override close(): Promise<void>;
-  override close(...args: [] | [string | number, string, CloseReason]): Promise<boolean | void> {
+  override close(...args: [] | [string | number, string, CloseReason]): Promise<boolean> | Promise<void> {
     const [id, origin, reason] = args;
     if (id !== undefined && origin !== undefined) return this.#registry.close(id, origin, reason ?? 'cancelled');
     this.#shutdown ??= this.#close();
@@ -129,7 +131,7 @@ export class BackplaneSubscriptionManager extends SubscriptionManager implements
       this.#deliver(data.slice(offset, offset + length));
       return;
     }
-    const text = large ? this.#node.large(large[0]) : data.slice(offset, offset + length);
+    const text = large ? this.#node.backplane.getLarge(large[0]) : data.slice(offset, offset + length);
     const inbox: Promise<void> = (this.#inbox ?? Promise.resolve()).then(async () => {
       try {
         const fetched = await text;

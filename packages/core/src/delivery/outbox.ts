@@ -1,19 +1,8 @@
 import { SessionError } from '../errors.ts';
-import type { AppendAnswer, Batch, ClaimAnswer, ControlOperation, PartDraft } from './backplane.ts';
+import type { AppendAnswer, Batch, ClaimAnswer } from './backplane.ts';
+import { encodeBatch, type Outgoing, type OutgoingControl, type OutgoingPayload } from './batch.ts';
 import { after, backOffMs, type Timer } from './clock.ts';
-import type { ControlItem, Receivers } from './entries.ts';
-import { randomId, utf8Length } from './text.ts';
-
-/** An operation on its way into the log. */
-export type Outgoing = OutgoingPayload | OutgoingControl;
-export type OutgoingPayload = {
-  readonly to: Receivers;
-  readonly payload: string;
-  readonly payloadBytes: number;
-  /** Equal text waiting under the same key before the first connection is sent once. */
-  readonly mergeable?: boolean;
-};
-export type OutgoingControl = ControlItem;
+import { randomId } from './text.ts';
 
 /** What became of an operation: its position, and for a claim what it found. */
 export type Appended = {
@@ -57,7 +46,9 @@ type Waiting = {
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: SessionError) => void;
   promise: Promise<Appended> | undefined;
-  large: { readonly id: string; stored: boolean } | undefined;
+  /** Set when the payload is stored beside the log. */
+  readonly largeId: string | undefined;
+  largeStored: boolean;
 };
 
 /**
@@ -164,11 +155,9 @@ export class Outbox {
 
   #push(operation: Outgoing, bytes: number, deadline: number): Promise<Appended> {
     const { promise, resolve, reject } = promiseParts<Appended>();
-    const large =
-      'payload' in operation && operation.payloadBytes > INLINE_PAYLOAD_BYTES
-        ? { id: randomId(24), stored: false }
-        : undefined;
-    this.#queue.push({ operation, bytes, deadline, resolve, reject, promise, large });
+    const isLarge = 'payload' in operation && operation.payloadBytes > INLINE_PAYLOAD_BYTES;
+    const largeId = isLarge ? randomId(24) : undefined;
+    this.#queue.push({ operation, bytes, deadline, resolve, reject, promise, largeId, largeStored: false });
     this.#waitingBytes += bytes;
     if (this.#deadlineTimer === undefined && deadline !== Number.POSITIVE_INFINITY) this.#armDeadline(deadline);
     if (!this.#running) {
@@ -194,10 +183,10 @@ export class Outbox {
     const sessions = new Set<string>();
     let bytes = 0;
     let count = 0;
-    for (const { operation, large } of this.#queue) {
+    for (const { operation, largeId } of this.#queue) {
       if (count === MAX_BATCH_OPERATIONS) break;
       if ('payload' in operation) {
-        bytes += large ? 0 : operation.payloadBytes;
+        bytes += largeId === undefined ? operation.payloadBytes : 0;
       } else {
         if (sessions.has(operation.s)) break;
         sessions.add(operation.s);
@@ -226,7 +215,7 @@ export class Outbox {
           // Nothing was stored for certain: the same content goes into the new epoch, under a new number.
           producer = this.#producer;
           number = ++this.#number;
-          for (const { large } of taken) if (large) large.stored = false;
+          for (const each of taken) each.largeStored = false;
         }
         await this.#storeLarge(taken);
         const epoch = this.#host.epoch();
@@ -274,10 +263,11 @@ export class Outbox {
   }
 
   async #storeLarge(taken: Waiting[]): Promise<void> {
-    for (const { operation, large } of taken) {
-      if (!large || large.stored || !('payload' in operation)) continue;
-      await this.#host.putLarge(large.id, operation.payload);
-      large.stored = true;
+    for (const each of taken) {
+      const { operation, largeId, largeStored } = each;
+      if (largeId === undefined || largeStored || !('payload' in operation)) continue;
+      await this.#host.putLarge(largeId, operation.payload);
+      each.largeStored = true;
     }
   }
 
@@ -351,55 +341,6 @@ const LASTING = new Set(['refused', 'schema-missing', 'configuration']);
 
 function isSamePayload(a: Outgoing, b: OutgoingPayload): boolean {
   return 'payload' in a && a.to === b.to && a.payload === b.payload;
-}
-
-/** Writes operations as parts of at most `partBytes`; an operation that is larger alone is a part of its own. */
-function encodeBatch(
-  taken: readonly Waiting[],
-  partBytes: number,
-): { parts: readonly PartDraft[]; controls: readonly ControlOperation[] } {
-  const parts: PartDraft[] = [];
-  const controls: ControlOperation[] = [];
-  let items: string[] = [];
-  let payloads: string[] = [];
-  let bytes = 0;
-  const cut = (): void => {
-    if (items.length === 0) return;
-    parts.push({ count: items.length, head: `[${items.join(',')}]`, data: payloads.join(''), bytes: bytes + 1 });
-    items = [];
-    payloads = [];
-    bytes = 0;
-  };
-  for (const [index, { operation, large }] of taken.entries()) {
-    const item = JSON.stringify(itemOf(operation, large?.id));
-    const payload = 'payload' in operation && !large ? operation.payload : '';
-    // One byte for the comma; the opening bracket is the one that has no comma, the closing one is added in `cut`.
-    const size = utf8Length(item) + 1 + ('payload' in operation && !large ? operation.payloadBytes : 0);
-    if (bytes + size + 1 > partBytes) cut();
-    items.push(item);
-    payloads.push(payload);
-    bytes += size;
-    if ('k' in operation) controls.push(controlOf(operation, index + 1));
-  }
-  cut();
-  return { parts, controls };
-}
-
-function itemOf(operation: Outgoing, largeId: string | undefined): unknown {
-  if ('k' in operation) return operation;
-  if (largeId !== undefined) return [operation.to, 0, [largeId, operation.payloadBytes]];
-  return [operation.to, operation.payload.length];
-}
-
-function controlOf(item: ControlItem, offset: number): ControlOperation {
-  switch (item.k) {
-    case 'c':
-      return { kind: 'claim', offset, session: item.s, claim: item.c };
-    case 'r':
-      return { kind: 'release', offset, session: item.s, claim: item.c, detach: item.d, sent: item.p };
-    case 'e':
-      return { kind: 'end', offset, session: item.s };
-  }
 }
 
 function promiseParts<T>(): {

@@ -1,0 +1,242 @@
+import { SessionError, type SessionErrorCode } from '../errors.ts';
+import type { Backplane, BeatAnswer } from './backplane.ts';
+import { backOffMs, elapsedMs, every, type Moment, NEVER, now, sleep, type Timer } from './clock.ts';
+import type { DeliverySettings } from './delivery-options.ts';
+import { Housekeeping } from './housekeeping.ts';
+import type { LogReader, NotificationConsumer, StreamConsumer } from './log-reader.ts';
+
+export type HeartbeatHost = {
+  readonly node: string;
+  isBeating(): boolean;
+  streams(): StreamConsumer | undefined;
+  notifications(): NotificationConsumer | undefined;
+  /** The position that a claim in flight may depend on. */
+  claimHold(): number | undefined;
+  /** What this node has in flight must not be mistaken for what it stored before. */
+  renewProducer(): void;
+  report(error: unknown): void;
+};
+
+/**
+ * Keeps the node's place: beats, proves at every beat that its log is the one it knows and that nothing is missing,
+ * and says whether it may deliver.
+ *
+ * What cannot be proven is a discontinuity: all streams end, and the log is adopted as it is. A node whose last good
+ * beat is too old is fenced: others may have taken its sessions, so it looks who has moved before it reads on.
+ */
+export class Heartbeat {
+  readonly #backplane: Backplane;
+  readonly #reader: LogReader;
+  readonly #settings: DeliverySettings;
+  readonly #host: HeartbeatHost;
+  readonly #housekeeping: Housekeeping;
+  readonly #fenceAfterMs: number;
+
+  /** Rises with every adoption: an answer to a question of before counts no more. */
+  #generation = 0;
+  /** When the last beat that was answered was sent. */
+  #lastBeat: Moment = NEVER;
+  #beating: Promise<boolean> | undefined;
+  #timer: Timer | undefined;
+  #fenced = false;
+  #adoption: Promise<void> | undefined;
+  #discontinuities = 0;
+  #failedBeats = 0;
+
+  constructor(backplane: Backplane, reader: LogReader, settings: DeliverySettings, host: HeartbeatHost) {
+    this.#backplane = backplane;
+    this.#reader = reader;
+    this.#settings = settings;
+    this.#host = host;
+    this.#housekeeping = new Housekeeping(backplane, host.node, settings, host.report);
+    // A tenth, and never more than a second, for what lies between the check and the last enqueue.
+    this.#fenceAfterMs = settings.sessionTimeoutMs - Math.min(1_000, settings.sessionTimeoutMs / 10);
+  }
+
+  get discontinuities(): number {
+    return this.#discontinuities;
+  }
+
+  get failedBeats(): number {
+    return this.#failedBeats;
+  }
+
+  get generation(): number {
+    return this.#generation;
+  }
+
+  /** Whether the backend has answered lately. */
+  get isFresh(): boolean {
+    return elapsedMs(this.#lastBeat) <= this.#fenceAfterMs;
+  }
+
+  /** Takes this node's place at the head of the log. */
+  async register(): Promise<void> {
+    const started = now();
+    this.#adopt(await this.#backplane.beat({ node: this.#host.node, cursor: undefined, check: undefined }), started);
+  }
+
+  start(): void {
+    this.#timer = every(this.#settings.heartbeatMs, () => void this.beat());
+  }
+
+  /** Resolves when no beat is under way. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#beating;
+  }
+
+  /** Whether frames may be handed out now. Asked before each part: after a freeze, data can run before timers. */
+  mayDeliver(): boolean {
+    if (this.#adoption) return false;
+    if (!this.#fenced && !this.isFresh) this.#fence();
+    return !this.#fenced;
+  }
+
+  /** One heartbeat; calls while one runs share it. Resolves with whether the backend answered. */
+  beat(): Promise<boolean> {
+    this.#beating ??= this.#beatOnce().finally(() => {
+      this.#beating = undefined;
+    });
+    return this.#beating;
+  }
+
+  /** Looks at the log now, and waits until its current epoch is adopted. */
+  async adoptEpoch(): Promise<void> {
+    await this.#adoption;
+    await this.#beating;
+    await this.beat();
+    await this.#adoption;
+  }
+
+  /** The log lost something: everybody has to learn it, so it gets a new epoch. */
+  async renewEpoch(reason: string): Promise<void> {
+    try {
+      await this.#backplane.renewEpoch(this.#reader.epoch);
+    } catch (error) {
+      this.#host.report(error);
+      return; // the next beat comes to the same conclusion
+    }
+    await this.discontinue('discontinuity', reason, false);
+  }
+
+  /** Ends the streams, says so, and takes the log as it is now. Never rejects. */
+  discontinue(code: SessionErrorCode, reason: string, claimsRemain: boolean): Promise<void> {
+    this.#adoption ??= this.#adoptAnew(code, reason, claimsRemain).finally(() => {
+      this.#adoption = undefined;
+      this.#reader.readOn();
+    });
+    return this.#adoption;
+  }
+
+  async #beatOnce(): Promise<boolean> {
+    if (!this.#host.isBeating() || this.#adoption) return false;
+    // After a freeze a timer may run before any data: a fresh beat must not hide that the old one was too old.
+    if (!this.#fenced && !this.isFresh) this.#fence();
+    const started = now();
+    const { cursor, token } = this.#reader;
+    const generation = this.#generation;
+    let answer: BeatAnswer;
+    try {
+      answer = await this.#backplane.beat({ node: this.#host.node, cursor: this.#writtenCursor(), check: cursor });
+    } catch (error) {
+      this.#failedBeats += 1;
+      this.#housekeeping.interrupted();
+      this.#host.report(error);
+      return false;
+    }
+    if (generation !== this.#generation || this.#adoption) return true;
+    this.#lastBeat = started;
+    this.#reader.trimmedTo(answer.trimmed);
+    await this.#prove(answer, cursor, token);
+    if (!this.#fenced && !this.#adoption) this.#housekeeping.beaten();
+    return true;
+  }
+
+  /** Compares what the backend says with what this node knows. */
+  async #prove(answer: BeatAnswer, check: number, token: string | undefined): Promise<void> {
+    if (answer.epoch !== this.#reader.epoch) {
+      await this.discontinue('discontinuity', 'the log was started anew', false);
+    } else if (answer.registered) {
+      const reason = 'this process was silent for longer than "resumeWindowMs" and its sessions were given away';
+      await this.discontinue('evicted', reason, false);
+    } else if (answer.head < check) {
+      await this.renewEpoch('the log ends before what this process has read');
+    } else if (this.#isRolledBack(answer, check, token)) {
+      await this.renewEpoch('the log was rolled back and has grown again');
+    } else {
+      this.#reader.heard(answer.head);
+    }
+  }
+
+  #isRolledBack(answer: BeatAnswer, check: number, token: string | undefined): boolean {
+    if (!this.#backplane.limits.keepsLog || token === undefined) return false;
+    return answer.token !== token && answer.trimmed < check;
+  }
+
+  /** The lowest of what this node has read, what its streams still replay, and what a claim in flight may need. */
+  #writtenCursor(): number {
+    return Math.min(
+      this.#reader.cursor,
+      this.#host.streams()?.lowestPosition() ?? Number.POSITIVE_INFINITY,
+      this.#host.claimHold() ?? Number.POSITIVE_INFINITY,
+    );
+  }
+
+  async #adoptAnew(code: SessionErrorCode, reason: string, claimsRemain: boolean): Promise<void> {
+    this.#discontinuities += 1;
+    this.#host.report(
+      new SessionError(code, `${reason}; the streams of this process were ended, their clients reconnect`),
+    );
+    this.#host.streams()?.discontinued(claimsRemain);
+    const { epoch } = this.#reader;
+    for (let attempt = 0; this.#host.isBeating(); attempt += 1) {
+      try {
+        await this.register();
+        if (this.#reader.epoch !== epoch || code === 'evicted') this.#host.renewProducer();
+        break;
+      } catch (error) {
+        this.#host.report(error);
+        await sleep(backOffMs(attempt, 50, 5_000));
+      }
+    }
+    this.#host.notifications()?.discontinued();
+  }
+
+  #adopt(answer: BeatAnswer, started: Moment): void {
+    this.#generation += 1;
+    this.#reader.adopt(answer);
+    this.#lastBeat = started;
+    this.#fenced = false;
+  }
+
+  #fence(): void {
+    this.#fenced = true;
+    this.#housekeeping.interrupted();
+    void this.#recover();
+  }
+
+  /** After a good beat, looks which sessions were claimed elsewhere, ends their streams, and only then reads on. */
+  async #recover(): Promise<void> {
+    for (let attempt = 0; this.#fenced && this.#host.isBeating(); attempt += 1) {
+      try {
+        // A beat that was sent before the freeze ended proves nothing: wait it out.
+        await this.#beating;
+        if (await this.beat()) {
+          await this.#adoption;
+          if (!this.#fenced) return;
+          const moved = await this.#reader.claimedUpTo(this.#reader.heardOf);
+          if (this.isFresh && !this.#adoption) {
+            this.#host.streams()?.moved(moved);
+            this.#fenced = false;
+            break;
+          }
+        }
+      } catch (error) {
+        this.#host.report(error);
+      }
+      await sleep(backOffMs(attempt, 50, 1_000));
+    }
+    this.#reader.readOn();
+  }
+}

@@ -1,0 +1,151 @@
+import { SessionError } from '../errors.ts';
+import { after, elapsedMs, type Moment, now, sleep } from './clock.ts';
+import { decodePart, type Entries, isAddressedTo, isPayload, type PayloadItem } from './entries.ts';
+import type { LocalStream } from './local-stream.ts';
+import type { DeliveryNode } from './node.ts';
+
+/** How long a paused replay, or one that found its node fenced, waits before it looks again. */
+const PAUSE_MS = 25;
+/** How long it waits after the backend failed. */
+const RETRY_MS = 300;
+/** How long a fetched payload is kept for its other receivers. */
+const SHARE_MS = 1_000;
+
+export type ReplayHost = {
+  encode(position: number, frame: string): Uint8Array;
+  goLive(stream: LocalStream): void;
+  /** The stream is ended from this side. */
+  end(stream: LocalStream): void;
+  tooSlow(stream: LocalStream): void;
+  /** Its client has gone. */
+  gone(stream: LocalStream): void;
+  /** The log was trimmed past the stream's position. */
+  trimmedAway(stream: LocalStream): void;
+};
+
+/**
+ * Hands a stream what lies between its position and the node's cursor: for streams that begin, and for streams that
+ * fell behind because a payload has to be fetched. It reads the log page by page, and only while the client reads.
+ */
+export class Replay {
+  readonly #node: DeliveryNode;
+  readonly #host: ReplayHost;
+  readonly #fetched = new Map<string, Promise<Uint8Array | undefined>>();
+  #replayed = 0;
+
+  constructor(node: DeliveryNode, host: ReplayHost) {
+    this.#node = node;
+    this.#host = host;
+  }
+
+  /** Frames that were handed out. */
+  get replayed(): number {
+    return this.#replayed;
+  }
+
+  /** Replays until the stream is live, which happens in the same tick as the last look at the cursor. Never rejects. */
+  async run(stream: LocalStream): Promise<void> {
+    const node = this.#node;
+    let progress: { position: number; since: Moment } = { position: stream.position, since: now() };
+    while (stream.state === 'replaying') {
+      if (stream.position > progress.position) progress = { position: stream.position, since: now() };
+      if (!node.mayDeliver()) {
+        await sleep(PAUSE_MS);
+      } else if (stream.unreadBytes() > node.settings.maxStreamBufferBytes) {
+        // A replay that nobody reads must not hold back the written cursor, and with it the trimming, for ever.
+        if (elapsedMs(progress.since) > node.settings.resumeWindowMs) this.#host.tooSlow(stream);
+        else await sleep(PAUSE_MS);
+      } else if (stream.position >= node.cursor) {
+        this.#host.goLive(stream);
+      } else {
+        const recent = node.recent.after(stream.position);
+        if (recent) await this.#handOut(stream, recent);
+        else await this.#searchLog(stream);
+      }
+    }
+  }
+
+  async #searchLog(stream: LocalStream): Promise<void> {
+    const upTo = this.#node.cursor;
+    try {
+      const page = await this.#node.search(stream.session, stream.position, upTo);
+      if (stream.state !== 'replaying' || !this.#node.mayDeliver()) return;
+      if (page.epoch !== this.#node.epoch) {
+        await sleep(PAUSE_MS); // the node is about to find out, and ends this stream
+      } else if (page.trimmed > stream.position) {
+        this.#host.trimmedAway(stream);
+      } else if ((await this.#handOut(stream, page.parts.map(decodePart))) && page.complete) {
+        stream.position = Math.max(stream.position, upTo);
+      }
+    } catch (error) {
+      this.#node.report(error);
+      await sleep(RETRY_MS);
+    }
+  }
+
+  /** @returns whether everything was handed out; false when the stream ended or has to pause */
+  async #handOut(stream: LocalStream, parts: readonly Entries[]): Promise<boolean> {
+    for (const { base, last, items, data } of parts) {
+      let position = base;
+      let offset = 0;
+      for (const item of items) {
+        position += 1;
+        if (!isPayload(item)) continue;
+        const start = offset;
+        offset += item[1];
+        if (position <= stream.position || !isAddressedTo(item[0], stream.session)) continue;
+        if (!(await this.#handOne(stream, position, item, data, start))) return false;
+      }
+      if (stream.state !== 'replaying') return false;
+      stream.position = Math.max(stream.position, last);
+    }
+    return true;
+  }
+
+  async #handOne(
+    stream: LocalStream,
+    position: number,
+    [, length, large]: PayloadItem,
+    data: string,
+    offset: number,
+  ): Promise<boolean> {
+    if (stream.unreadBytes() > this.#node.settings.maxStreamBufferBytes) {
+      stream.position = position - 1;
+      return false;
+    }
+    let chunk: Uint8Array | undefined;
+    if (!large) {
+      chunk = this.#host.encode(position, data.slice(offset, offset + length));
+    } else {
+      chunk = await this.#fetch(position, large[0]);
+      if (stream.state !== 'replaying' || !this.#node.mayDeliver()) return false;
+      if (chunk === undefined) {
+        const lost = 'a large message is no longer stored; its stream was ended';
+        this.#node.report(new SessionError('discontinuity', lost));
+        this.#host.end(stream);
+        return false;
+      }
+    }
+    if (!stream.push(position, chunk)) {
+      this.#host.gone(stream);
+      return false;
+    }
+    this.#replayed += 1;
+    return true;
+  }
+
+  /** A payload that is stored beside the log, as a chunk that all its receivers here share. */
+  #fetch(position: number, id: string): Promise<Uint8Array | undefined> {
+    const known = this.#fetched.get(id);
+    if (known) return known;
+    const text = this.#node.backplane.getLarge(id);
+    const chunk = text.then((frame) => (frame === undefined ? undefined : this.#host.encode(position, frame)));
+    this.#fetched.set(id, chunk);
+    // Receivers are not all equally far: it stays for those that come a moment later.
+    chunk.then(
+      () => after(SHARE_MS, () => this.#fetched.delete(id)),
+      () => this.#fetched.delete(id),
+    );
+    return chunk;
+  }
+}
