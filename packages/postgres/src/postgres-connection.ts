@@ -79,7 +79,7 @@ export class PostgresConnection {
   }
 
   /** One statement in a transaction of its own, prepared once per connection where that is possible. */
-  async query(text: string, values: readonly unknown[]): Promise<Row[]> {
+  async query(text: string, values: readonly unknown[] = []): Promise<Row[]> {
     try {
       return await this.calls.query(text, values, this.#keepsStatements ? statementName(text) : undefined);
     } catch (error) {

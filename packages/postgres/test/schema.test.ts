@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { type PostgresServer, queryOnce, startPostgres } from 'test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PostgresConnection } from '../src/postgres-connection.ts';
+import { DEFAULT_INFO_TABLES } from '../src/schema/info-names.ts';
 import { printSql } from '../src/schema/print-sql.ts';
 import { closeAfterEach, frame, listen, makeBackplane, openBackplane, Producer } from './harness.ts';
 
@@ -18,6 +19,8 @@ const tablesOf = (url: string, schema = 'public'): Promise<string[]> =>
   queryOnce(url, 'select tablename::text as name from pg_tables where schemaname = $1 order by 1', [schema]).then(
     (rows) => rows.map(({ name }) => String(name)),
   );
+
+const SQL = printSql({ schema: 'public', tableName: 'tmcp_sessions', tableNames: DEFAULT_INFO_TABLES });
 
 const TABLES = ['', '_head', '_large', '_log', '_mark', '_migrations', '_node', '_producer'];
 
@@ -156,15 +159,34 @@ describe('create: false, and rights', () => {
       fileURLToPath(new URL('../src/cli.ts', import.meta.url)),
       'sql',
     ]);
-    expect(stdout).toBe(`${printSql({ schema: 'public', tableName: 'tmcp_sessions' })}\n`);
+    expect(stdout).toBe(`${SQL}\n`);
     for (let i = 0; i < 2; i += 1) await queryOnce(url, stdout);
     const node = await openBackplane({ connectionString: url, create: false });
     await new Producer(node).append([frame('a', 'x')]);
   });
 
+  it('schema/cli: names that cannot be used are refused, and other words are answered with the usage', async () => {
+    const run = (...words: string[]): Promise<{ stdout: string }> =>
+      promisify(execFile)(process.execPath, [fileURLToPath(new URL('../src/cli.ts', import.meta.url)), ...words]);
+    await expect(run('sql', '--table-name', "x'; drop")).rejects.toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('"table-name" must be'),
+    });
+    await expect(run('create')).rejects.toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('npx tmcp-sessions-postgres sql'),
+    });
+    expect((await run('--help')).stdout).toContain('npx tmcp-sessions-postgres sql');
+    const { stdout } = await run('sql', '--schema', 'app', '--table-name', 'Streams', '--client-info', 'Info');
+    for (const name of ['"app"."Streams_log"', '"app"."Info"', '"app"."tmcp_session_log_level"'])
+      expect(stdout).toContain(name);
+  });
+
   it('schema/outdated: a missing step counts as missing', async () => {
     const url = await server.createDatabase();
-    await queryOnce(url, printSql({ schema: 'public', tableName: 'tmcp_sessions' }));
+    await queryOnce(url, SQL);
     await queryOnce(url, 'delete from tmcp_sessions_migrations where id = 2');
     expect(await failureOf({ connectionString: url, create: false })).toMatchObject({ code: 'schema-missing' });
     expect(await failureOf({ connectionString: url })).toBeUndefined();
@@ -182,7 +204,7 @@ describe('create: false, and rights', () => {
     const url = await server.createDatabase();
     const role = await server.createRole(url);
     const user = new URL(role).username;
-    await queryOnce(url, printSql({ schema: 'public', tableName: 'tmcp_sessions' }));
+    await queryOnce(url, SQL);
     await queryOnce(url, `grant select, insert, update, delete on all tables in schema public to "${user}"`);
     const node = await openBackplane({ connectionString: role });
     const producer = new Producer(node);
@@ -197,7 +219,7 @@ describe('create: false, and rights', () => {
 
   it('schema/no-rights: a role without rights on the tables is refused, and told what it needs', async () => {
     const url = await server.createDatabase();
-    await queryOnce(url, printSql({ schema: 'public', tableName: 'tmcp_sessions' }));
+    await queryOnce(url, SQL);
     const failure = await failureOf({ connectionString: await server.createRole(url) });
     expect(failure).toMatchObject({ code: 'refused', message: expect.stringContaining('grant') });
   });

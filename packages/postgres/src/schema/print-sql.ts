@@ -1,3 +1,5 @@
+import { infoMigrations } from './info-migrations.ts';
+import { type InfoTableNames, infoNames } from './info-names.ts';
 import { migrationSql } from './migrate.ts';
 import { streamNames } from './names.ts';
 import { streamMigrations } from './stream-migrations.ts';
@@ -5,13 +7,16 @@ import { streamMigrations } from './stream-migrations.ts';
 export type PrintSqlOptions = {
   readonly schema: string;
   readonly tableName: string;
+  readonly tableNames: InfoTableNames;
 };
 
 /** Everything that `create: true` would run, for a person to apply. */
-export function printSql({ schema, tableName }: PrintSqlOptions): string {
-  return `-- Streams: log, claims and beats
+export function printSql({ schema, tableName, tableNames }: PrintSqlOptions): string {
+  return `-- Streams and subscriptions/listen: log, claims and beats
 ${migrationSql(streamMigrations, streamNames(schema, tableName))};
 
--- A role that only uses these tables needs: usage on the schema; select, insert, update and delete on the tables.
-`;
+-- Session info: client capabilities, client info, log level, resource subscriptions
+${migrationSql(infoMigrations, infoNames(schema, tableNames))};
+
+-- A role that only uses these tables needs usage on the schema, and on the tables select, insert, update and delete.`;
 }
