@@ -2,7 +2,7 @@ import { SessionError } from '../errors.ts';
 import { assertSessionId } from '../session-id.ts';
 import { type CreateStreamOptions, StreamSessionManager } from '../stream-session-manager.ts';
 import type { OutgoingControl } from './batch.ts';
-import { sleep } from './clock.ts';
+import { after, sleep } from './clock.ts';
 import { withDeadline } from './deadline.ts';
 import { EVERYONE } from './entries.ts';
 import { LocalStreams, type StreamStats } from './local-streams.ts';
@@ -59,16 +59,12 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
     try {
       this.#assertOpen();
       assertSessionId(id);
-      const timeout = (): SessionError =>
-        new SessionError('timeout', 'the end of a session could not be stored within "sendTimeoutMs"');
-      const { sendTimeoutMs } = this.#node.settings;
-      if (await withDeadline(this.#streams.giveUpDead(id), sendTimeoutMs, timeout)) return;
-      const end: OutgoingControl = { k: 'e', s: id };
-      const stored = this.#node.control(end);
-      await withDeadline(stored, sendTimeoutMs, timeout).catch((error) => {
-        this.#node.withdraw(end);
-        throw error;
-      });
+      const stored = this.#streams.giveUpDead(id) ?? this.#end(id);
+      await withDeadline(
+        stored,
+        this.#node.settings.sendTimeoutMs,
+        () => new SessionError('timeout', 'the end of a stream or session could not be stored within "sendTimeoutMs"'),
+      );
     } catch (error) {
       this.#node.report(error);
     }
@@ -155,6 +151,17 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
       () => new SessionError('timeout', 'the streams could not be given back within "sendTimeoutMs"'),
     ).catch((error) => this.#node.report(error));
     await this.#node.detach();
+  }
+
+  /** The session ends, in call order with what was sent before. */
+  async #end(id: string): Promise<void> {
+    const end: OutgoingControl = { k: 'e', s: id };
+    const giveUp = after(this.#node.settings.sendTimeoutMs, () => this.#node.withdraw(end));
+    try {
+      await this.#node.control(end);
+    } finally {
+      clearTimeout(giveUp);
+    }
   }
 
   async #isHeldElsewhere(id: string): Promise<boolean> {

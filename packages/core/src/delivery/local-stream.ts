@@ -7,9 +7,10 @@ import { encodeText } from './text.ts';
  * - `waiting`: the session's previous stream, held by another claim, has not yet said where it ended
  * - `replaying`: it gets what lies between its start and the node's cursor
  * - `live`: it gets what the node reads
+ * - `draining`: its session has ended; the client still reads what came before
  * - `ended`: nothing more is delivered
  */
-export type StreamState = 'claiming' | 'waiting' | 'replaying' | 'live' | 'ended';
+export type StreamState = 'claiming' | 'waiting' | 'replaying' | 'live' | 'draining' | 'ended';
 
 /** How a stream came to its end, and so where the session's next stream starts. */
 export type StreamEnd = { readonly detach: number; readonly sent: number };
@@ -54,6 +55,8 @@ export class LocalStream {
   claimRead = false;
   /** Everything up to this position was handed over, or does not concern this stream. */
   position = 0;
+  /** Where its session ended, when that was read before the stream had got that far. */
+  endsAt: number | undefined;
   /** Position of the last frame handed over. */
   #lastFrame = 0;
   /** Position of the last frame that is known to have left the queue. */
@@ -86,6 +89,11 @@ export class LocalStream {
   unreadBytes(): number {
     if (this.#unread) this.#forgetRead();
     return this.#unreadBytes;
+  }
+
+  /** Whether chunks wait for the client. */
+  isUnread(): boolean {
+    return this.#queued() > 0;
   }
 
   /** Hands over one frame. @returns false when the stream is dead */

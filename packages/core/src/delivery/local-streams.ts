@@ -32,6 +32,10 @@ const HINTS: readonly string[] = ['tools', 'prompts', 'resources'].map(
   (list) => `event: message\ndata: {"jsonrpc":"2.0","method":"notifications/${list}/list_changed"}\n\n`,
 );
 
+/** How often a stream whose session has ended is looked at. */
+const DRAIN_LOOK_MS = 20;
+/** How long is waited for a stream that was given up to learn where it would have begun. */
+const RELEASE_PATIENCE_MS = 1_000;
 /** How long a closing manager waits for streams to learn where they start. */
 const CLOSING_PATIENCE_MS = 1_000;
 
@@ -66,6 +70,7 @@ export class LocalStreams implements StreamConsumer {
     this.#replay = new Replay(node, {
       encode: (position, frame) => this.#encode(position, frame),
       goLive: (stream) => this.#goLive(stream),
+      drain: (stream) => void this.#drain(stream),
       end: (stream) => this.#end(stream, stream.position),
       tooSlow: (stream) => this.#tooSlow(stream, stream.position),
       gone: (stream) => this.#gone(stream, stream.position),
@@ -95,32 +100,33 @@ export class LocalStreams implements StreamConsumer {
       );
     } catch (error) {
       // No delete follows a failed create. What is on its way already has to be given back when it arrives.
-      if (!this.#node.withdraw(claim) && stream.beginning) stream.beginning.passedOver = true;
+      if (!this.#node.withdraw(claim)) this.#starts.passOver(stream);
       throw error;
     }
   }
 
   /** Whether this node holds a stream of the session that somebody may be reading. */
   holds(session: string): boolean {
-    for (const stream of this.#streams.of(session)) if (!stream.beginning?.passedOver) return true;
-    return false;
+    return this.#streams.of(session).some(({ state, beginning }) => state !== 'draining' && !beginning?.passedOver);
   }
 
   /** Resolves when no release of this session is on its way from here. */
   async releasesStored(session: string): Promise<void> {
+    const patience = performance.now() + RELEASE_PATIENCE_MS;
+    const isPending = (): boolean => this.#streams.of(session).some(({ beginning }) => beginning?.passedOver);
+    while (isPending() && performance.now() < patience) await sleep(5);
     await this.#releasing.get(session);
   }
 
   /**
    * Gives up those streams of a session that are dead.
    *
-   * @returns false when none is, so that the caller meant the session
+   * @returns when that is stored; `undefined` when none is dead, so that the caller meant the session
    */
-  async giveUpDead(session: string): Promise<boolean> {
+  giveUpDead(session: string): Promise<void> | undefined {
     const dead = this.#streams.of(session).filter((stream) => stream.isDead());
     for (const stream of dead) this.#gone(stream);
-    if (dead.length > 0) await this.#releasing.get(session);
-    return dead.length > 0;
+    return dead.length > 0 ? this.releasesStored(session) : undefined;
   }
 
   stats(): StreamStats {
@@ -186,8 +192,12 @@ export class LocalStreams implements StreamConsumer {
     for (const stream of this.#streams.of(session)) this.#starts.released(stream, claim, detach);
   }
 
-  ended(session: string): void {
-    for (const stream of this.#streams.of(session)) if (stream.claimRead) this.#drop(stream);
+  ended(position: number, session: string): void {
+    for (const stream of this.#streams.of(session)) {
+      if (!stream.claimRead || stream.state === 'draining') continue;
+      if (stream.state === 'live') void this.#drain(stream);
+      else stream.endsAt ??= position;
+    }
   }
 
   moved(sessions: ReadonlySet<string>): void {
@@ -339,8 +349,9 @@ export class LocalStreams implements StreamConsumer {
   }
 
   #supersede(stream: LocalStream, position: number): void {
+    if (stream.state === 'draining' || stream.endsAt !== undefined) return; // of a life of the session that is over
     if (stream.state === 'claiming' || stream.state === 'waiting') {
-      if (stream.beginning) stream.beginning.passedOver = true;
+      this.#starts.passOver(stream);
       return;
     }
     this.#superseded += 1;
@@ -350,15 +361,20 @@ export class LocalStreams implements StreamConsumer {
   /** Ends a stream from this side and gives its session back. */
   #end(stream: LocalStream, reached: number): void {
     if (stream.state === 'ended') return;
-    this.#release(stream, stream.finish(reached));
+    if (stream.state === 'draining') this.#drop(stream);
+    else this.#release(stream, stream.finish(reached));
   }
 
   /** The client has gone: the same, but nothing is known of what its queue held. */
   #gone(stream: LocalStream, reached?: number): void {
     if (stream.state === 'ended') return;
+    if (stream.state === 'draining') {
+      this.#drop(stream);
+      return;
+    }
     if (stream.state === 'claiming' || stream.state === 'waiting') {
       // Where it would have begun is where the next one begins: it gives that back once it knows.
-      if (stream.beginning) stream.beginning.passedOver = true;
+      this.#starts.passOver(stream);
       return;
     }
     this.#release(stream, stream.abandon(reached ?? this.#reached(stream)));
@@ -380,6 +396,16 @@ export class LocalStreams implements StreamConsumer {
       if (this.#releasing.get(session) === all) this.#releasing.delete(session);
     });
     this.#releasing.set(session, all);
+  }
+
+  /** Its session has ended: the client reads what came before, then the body ends. */
+  async #drain(stream: LocalStream): Promise<void> {
+    stream.state = 'draining';
+    stream.beginning = undefined;
+    this.#behind.delete(stream);
+    const patience = performance.now() + this.#node.settings.sendTimeoutMs;
+    while (stream.state === 'draining' && stream.isUnread() && performance.now() < patience) await sleep(DRAIN_LOOK_MS);
+    if (stream.state === 'draining') this.#drop(stream);
   }
 
   /** Ends a stream whose claim is gone already: there is nothing to give back. */

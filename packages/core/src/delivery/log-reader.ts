@@ -10,7 +10,7 @@ export type StreamConsumer = {
   frame(position: number, item: PayloadItem, data: string, offset: number): void;
   claimed(position: number, session: string, claim: string): void;
   released(session: string, claim: string, detach: number): void;
-  ended(session: string): void;
+  ended(position: number, session: string): void;
   /** These sessions were claimed or ended while this node was not allowed to deliver. */
   moved(sessions: ReadonlySet<string>): void;
   /**
@@ -303,7 +303,7 @@ export class LogReader {
       } else if (streams) {
         if (item.k === 'c') streams.claimed(position, item.s, item.c);
         else if (item.k === 'r') streams.released(item.s, item.c, item.d);
-        else streams.ended(item.s);
+        else streams.ended(position, item.s);
       }
     }
   }

@@ -13,7 +13,10 @@ const SHARE_MS = 1_000;
 
 export type ReplayHost = {
   encode(position: number, frame: string): Uint8Array;
+  /** It has caught up. */
   goLive(stream: LocalStream): void;
+  /** It has got everything that came before the end of its session. */
+  drain(stream: LocalStream): void;
   /** The stream is ended from this side. */
   end(stream: LocalStream): void;
   tooSlow(stream: LocalStream): void;
@@ -55,6 +58,8 @@ export class Replay {
         // A replay that nobody reads must not hold back the written cursor, and with it the trimming, for ever.
         if (elapsedMs(progress.since) > node.settings.resumeWindowMs) this.#host.tooSlow(stream);
         else await sleep(PAUSE_MS);
+      } else if (stream.endsAt !== undefined && stream.position >= stream.endsAt) {
+        this.#host.drain(stream);
       } else if (stream.position >= node.cursor) {
         this.#host.goLive(stream);
       } else {
@@ -91,6 +96,10 @@ export class Replay {
       for (const item of items) {
         position += 1;
         if (!isPayload(item)) continue;
+        if (stream.endsAt !== undefined && position > stream.endsAt) {
+          stream.position = stream.endsAt;
+          return true;
+        }
         const start = offset;
         offset += item[1];
         if (position <= stream.position || !isAddressedTo(item[0], stream.session)) continue;

@@ -47,7 +47,15 @@ export class StreamStarts {
     beginning.start = this.#node.keepsLog ? decideStart(claim, stream.lastEventId, epoch) : { kind: 'after', position };
     stream.startAfter(earliestStart(beginning.start, claim));
     if (this.#node.cursor >= position) stream.claimRead = true;
-    this.#settleLater(stream);
+    if (beginning.passedOver) this.#begin(stream);
+    else this.#settleLater(stream);
+  }
+
+  /** Nobody will read this stream: all that is left to do is to say where it would have begun. */
+  passOver(stream: LocalStream): void {
+    if (!stream.beginning) return;
+    stream.beginning.passedOver = true;
+    this.#begin(stream);
   }
 
   /** The node has read the stream's claim. */
@@ -94,7 +102,8 @@ export class StreamStarts {
   /** Begins once everything is known that it takes; called whenever some of it has become known. */
   #begin(stream: LocalStream): void {
     const { beginning } = stream;
-    if (!beginning?.answer || !beginning.start || !beginning.settled || !stream.claimRead) return;
+    if (!beginning?.answer || !beginning.start) return;
+    if (!beginning.passedOver && !(beginning.settled && stream.claimRead)) return;
     if (stream.state !== 'claiming' && stream.state !== 'waiting') return;
     const { answer, start } = beginning;
     if (start.kind === 'lost') this.#host.beginLost(stream);
