@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { SessionError } from '@tmcp/session-manager';
-import { createClient, createClientLike, type Row, runQuery } from './driver.ts';
+import { createClient, createClientLike, type DriverPool, type Row, runQuery } from './driver.ts';
 import { sqlState } from './errors.ts';
 import { PostgresListener } from './listener.ts';
 import { type ConnectionSettings, type PostgresConnectionOptions, readConnectionOptions } from './options.ts';
@@ -46,6 +46,11 @@ export class PostgresConnection {
         await this.calls.query('select pg_notify($1, $2)', [channel, payload]);
       },
     });
+  }
+
+  /** The pool that calls go over. */
+  get pool(): DriverPool {
+    return this.#settings.pool;
   }
 
   /** Keeps the connections open until the function that is returned has been called. */
