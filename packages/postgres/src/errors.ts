@@ -11,10 +11,13 @@ export function toSessionError(error: unknown): SessionError {
   return new SessionError(code, message, { cause: error });
 }
 
-/** The same for content that was appended: what the server cannot store, it will refuse again. */
+/**
+ * The same for content that was appended: what the server cannot store, it will refuse again. Class 54 is not among
+ * it: a full notification queue is a limit as well, and passes.
+ */
 export function toAppendError(error: unknown): SessionError {
   const state = sqlState(error);
-  if (state?.startsWith('22') || state?.startsWith('54')) {
+  if (state?.startsWith('22')) {
     return new SessionError('invalid-message', 'PostgreSQL cannot store this message: it is not valid text', {
       cause: error,
     });
