@@ -28,7 +28,8 @@ export type DriverPoolClient = DriverClient & { release(error?: Error | boolean)
 export type DriverPool = {
   connect(): Promise<DriverPoolClient>;
   on(event: 'error', listener: (error: Error) => void): unknown;
-  removeListener(event: 'error', listener: (error: Error) => void): unknown;
+  on(event: 'connect', listener: (client: DriverClient) => void): unknown;
+  removeListener(event: string, listener: (...values: never[]) => void): unknown;
   end(): Promise<void>;
   readonly options?: Readonly<Record<string, unknown>>;
   readonly Client?: new (configuration: object) => DriverClient;
@@ -92,11 +93,9 @@ export function createClientLike(pool: DriverPool, timeoutMs: number): DriverCli
 }
 
 /** Ends a connection whatever its state: with a goodbye if that still gets through, in any case soon. */
-export function discard(client: DriverClient): void {
+export async function discard(client: DriverClient): Promise<void> {
   const destroy = setTimeout(() => client.connection?.stream?.destroy?.(), 500);
   destroy.unref();
-  client.end().then(
-    () => clearTimeout(destroy),
-    () => undefined,
-  );
+  await client.end().catch(() => undefined);
+  clearTimeout(destroy);
 }

@@ -7,7 +7,7 @@ import { withDeadline } from './pool-calls.ts';
  * function of the application. It answers rows, or an object that holds them.
  */
 export type PostgresQueryable = {
-  query(text: string, values?: unknown[]): PromiseLike<unknown>;
+  query(text: string, values: unknown[]): PromiseLike<unknown>;
 };
 
 /** How statements of the info manager travel. */

@@ -1,4 +1,4 @@
-import type { DriverPool, DriverPoolClient, Row } from './driver.ts';
+import type { DriverClient, DriverPool, DriverPoolClient, Row } from './driver.ts';
 import { runQuery } from './driver.ts';
 import { isSerializationFailure, leavesConnectionUsable, timeoutError, toSessionError } from './errors.ts';
 
@@ -92,17 +92,30 @@ export class PoolCalls {
 
 const guards = new WeakMap<DriverPool, number>();
 
-/** Without a handler the loss of an idle connection ends the process. The pool has dropped it already. */
+/**
+ * Without a handler the loss of an idle connection ends the process. The pool has dropped it already.
+ *
+ * Connections get one as soon as they are made: when the server ends one in the moment in which it is ready, both
+ * messages arrive together, and the second is emitted before the promise of `connect()` has told us about the first.
+ */
 function guard(pool: DriverPool): void {
   const users = guards.get(pool) ?? 0;
   guards.set(pool, users + 1);
-  if (users === 0) pool.on('error', ignore);
+  if (users > 0) return;
+  pool.on('error', ignore);
+  pool.on('connect', guardClient);
 }
 
 function unguard(pool: DriverPool): void {
   const users = (guards.get(pool) ?? 1) - 1;
   guards.set(pool, users);
-  if (users === 0) pool.removeListener('error', ignore);
+  if (users > 0) return;
+  pool.removeListener('error', ignore);
+  pool.removeListener('connect', guardClient);
+}
+
+function guardClient(client: DriverClient): void {
+  client.on('error', ignore);
 }
 
 async function untilNoCollision<T>(work: () => Promise<T>, expires: number): Promise<T> {

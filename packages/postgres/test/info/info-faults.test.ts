@@ -1,0 +1,166 @@
+import { type PostgresServer, startPostgres, TcpProxy } from 'test-support';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CLIENT, openInfo } from './info-harness.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres();
+});
+afterAll(() => server.stop());
+
+describe('PostgreSQL that is away', () => {
+  it('info-faults/starts-later: a manager that starts before its database works as soon as that is there', async () => {
+    await server.shutDown();
+    const info = openInfo({ connectionString: server.url });
+    const stored = info.setClientInfo('early', CLIENT);
+    const read = info.getClientInfo('early');
+    await server.start();
+    await stored;
+    expect(await read).toEqual(CLIENT);
+    expect(info.codes).toEqual([]);
+  });
+
+  it('info-faults/unreachable: calls end at their deadline, and name no host', async () => {
+    const proxy = await TcpProxy.start(server);
+    const url = proxy.url(server.url);
+    await proxy.close();
+    const info = openInfo({ connectionString: url, sendTimeoutMs: 400 });
+    const started = performance.now();
+    const [get, set, list] = await Promise.allSettled([
+      info.getClientInfo('s'),
+      info.setClientInfo('s', CLIENT),
+      info.getSubscriptions('test://r'),
+      info.delete('s'),
+    ]);
+    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(get).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+    expect(set).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+    expect(list).toMatchObject({ status: 'fulfilled', value: [] });
+    expect(info.codes).toEqual(['unavailable', 'unavailable', 'unavailable']);
+    expect(info.errors.map(({ message }) => message).join()).not.toMatch(/127\.0\.0\.1|postgres:\/\//);
+    expect(await info.health()).toMatchObject({ ok: false, error: { code: 'unavailable' } });
+  });
+
+  it('info-faults/wrong-password: is refused at once, without the role in the message', async () => {
+    const url = Object.assign(new URL(await server.createRole()), { password: 'wrong' }).href;
+    const info = openInfo({ connectionString: url });
+    const started = performance.now();
+    await expect(info.getClientInfo('s')).rejects.toMatchObject({ code: 'refused' });
+    await expect(info.setClientInfo('s', CLIENT)).rejects.toMatchObject({ code: 'refused' });
+    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(info.errors[0]?.message).not.toContain(new URL(url).username);
+  });
+
+  it('info-faults/silent: a server that swallows everything holds nothing up, and is used again when it answers', async () => {
+    await using proxy = await TcpProxy.start(server);
+    const info = openInfo({ connectionString: proxy.url(server.url), sendTimeoutMs: 1_000 });
+    await info.setClientInfo('s', CLIENT);
+    proxy.blackhole('both');
+    const started = performance.now();
+    await expect(info.getClientInfo('s')).rejects.toMatchObject({ code: 'timeout' });
+    expect(performance.now() - started).toBeLessThan(3_000);
+    proxy.blackhole(false);
+    await expect.poll(() => info.getClientInfo('s'), { timeout: 10_000 }).toEqual(CLIENT);
+    await info.close();
+  });
+
+  it('info-faults/half-open: connections that died in silence are replaced within the deadline of a call', async () => {
+    await using proxy = await TcpProxy.start(server);
+    const info = openInfo({ connectionString: proxy.url(server.url), sendTimeoutMs: 4_000 });
+    await info.setClientInfo('s', CLIENT);
+    proxy.blackhole('both');
+    const stored = info.setLogLevel('s', 'alert');
+    setTimeout(() => proxy.blackhole(false), 1_000);
+    await stored;
+    expect(await info.getLogLevel('s')).toBe('alert');
+    expect(info.codes).toEqual([]);
+    await info.close();
+  });
+
+  it('info-faults/swallowed-answer: a write whose answer got lost is stored once more, to the same effect', async () => {
+    await using proxy = await TcpProxy.start(server);
+    const info = openInfo({ connectionString: proxy.url(server.url) });
+    await info.setClientInfo('s', CLIENT);
+    const swallowed = proxy.swallowAnswerAfter((chunk) => chunk.includes('insert into'));
+    await info.addSubscription('swallowed', 'test://swallowed');
+    await swallowed;
+    expect(await info.getSubscriptions('test://swallowed')).toEqual(['swallowed']);
+    expect(info.stats().retries).toBeGreaterThan(0);
+    expect(info.codes).toEqual([]);
+    await info.close();
+  });
+
+  it('info-faults/slow: an answer that takes a second is waited for', async () => {
+    await using proxy = await TcpProxy.start(server);
+    const info = openInfo({ connectionString: proxy.url(server.url) });
+    await info.setClientInfo('slow', CLIENT);
+    proxy.delay(500);
+    expect(await info.getClientInfo('slow')).toEqual(CLIENT);
+    await info.close();
+  });
+
+  it('info-faults/restart: writes that were called while the server restarts are stored', async () => {
+    const info = openInfo({ connectionString: server.url });
+    await info.setClientInfo('restart', CLIENT);
+    const restarted = server.restart();
+    const stored = Promise.all(
+      (['debug', 'info', 'error'] as const).map((level) => info.setLogLevel('restart', level)),
+    );
+    await restarted;
+    await stored;
+    expect(await info.getLogLevel('restart')).toBe('error');
+    expect(info.codes).toEqual([]);
+  });
+
+  it('info-faults/terminated: connections that the server ends, idle or busy, harm nobody', async () => {
+    const info = openInfo({ connectionString: server.url });
+    for (let round = 0; round < 10; round += 1) {
+      const stored = Promise.all(
+        Array.from({ length: 20 }, (_, i) => info.setClientInfo(`t${i}`, { ...CLIENT, version: `${round}` })),
+      );
+      await server.terminate();
+      await stored;
+      expect(await info.getClientInfo('t19')).toMatchObject({ version: `${round}` });
+    }
+    expect(info.codes).toEqual([]);
+  });
+
+  it('info-faults/late-write: a write that an outage held up does not pass a deletion that was called after it', async () => {
+    await using proxy = await TcpProxy.start(server);
+    const away = openInfo({ connectionString: proxy.url(server.url) });
+    const there = openInfo({ connectionString: server.url });
+    await away.setClientInfo('late', CLIENT);
+    await proxy.refuse(true);
+    proxy.cutAll();
+    const late = [
+      away.setClientCapabilities('late', {}),
+      away.setClientInfo('late', CLIENT),
+      away.addSubscription('late', 'test://late'),
+    ];
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await there.delete('late');
+    await proxy.refuse(false);
+    await Promise.all(late);
+    for (const manager of [away, there]) {
+      await expect(manager.getClientInfo('late')).rejects.toMatchObject({ code: 'not-found' });
+      await expect(manager.getClientCapabilities('late')).rejects.toMatchObject({ code: 'not-found' });
+      expect(await manager.getSubscriptions('test://late')).toEqual([]);
+    }
+    expect(away.codes).toEqual([]);
+    await away.close();
+  });
+
+  it('info-faults/close: closing ends in time while nobody answers, and says what was lost', async () => {
+    await using proxy = await TcpProxy.start(server);
+    const info = openInfo({ connectionString: proxy.url(server.url), sendTimeoutMs: 600 });
+    await info.setClientInfo('s', CLIENT);
+    proxy.blackhole('both');
+    void info.setLogLevel('s', 'debug');
+    const started = performance.now();
+    await info.close();
+    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(info.codes).toContain('timeout');
+    proxy.blackhole(false);
+    await expect.poll(() => proxy.connections).toEqual([]);
+  });
+});
