@@ -29,6 +29,14 @@ export function after(ms: number, run: () => void): Timer {
   return unref(setTimeout(run, ms));
 }
 
+/**
+ * `setTimeout` for the deadline of a call that somebody waits for. It holds the process open that long: between two
+ * tries nothing else might, and a process that ended there would never tell its caller.
+ */
+export function atDeadline(ms: number, run: () => void): Timer {
+  return setTimeout(run, ms);
+}
+
 /** `setInterval` that never holds a process open. */
 export function every(ms: number, run: () => void): Timer {
   return unref(setInterval(run, ms)) as unknown as Timer;

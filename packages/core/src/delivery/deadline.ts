@@ -1,5 +1,5 @@
 import type { SessionError } from '../errors.ts';
-import { after, type Timer } from './clock.ts';
+import { atDeadline, type Timer } from './clock.ts';
 
 /** Rejects when a promise takes too long. The promise itself goes on; what it becomes is of no interest then. */
 export async function withDeadline<T>(promise: Promise<T>, ms: number, error: () => SessionError): Promise<T> {
@@ -8,7 +8,7 @@ export async function withDeadline<T>(promise: Promise<T>, ms: number, error: ()
     return await Promise.race([
       promise,
       new Promise<never>((_, reject) => {
-        timer = after(ms, () => reject(error()));
+        timer = atDeadline(ms, () => reject(error()));
       }),
     ]);
   } finally {

@@ -1,7 +1,7 @@
 import { SessionError } from '../errors.ts';
 import type { AppendAnswer, Batch, ClaimAnswer } from './backplane.ts';
 import { encodeBatch, type Outgoing, type OutgoingControl, type OutgoingPayload } from './batch.ts';
-import { after, backOffMs, type Timer } from './clock.ts';
+import { after, atDeadline, backOffMs, type Timer } from './clock.ts';
 import { randomId } from './text.ts';
 
 /** What became of an operation: its position, and for a claim what it found. */
@@ -175,6 +175,8 @@ export class Outbox {
       if (taken.length > 0) await this.#deliver(taken);
     }
     this.#running = false;
+    clearTimeout(this.#deadlineTimer);
+    this.#deadlineTimer = undefined;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
@@ -299,7 +301,7 @@ export class Outbox {
   }
 
   #armDeadline(deadline: number): void {
-    this.#deadlineTimer = after(Math.max(1, deadline - performance.now()), () => this.#expire());
+    this.#deadlineTimer = atDeadline(Math.max(1, deadline - performance.now()), () => this.#expire());
   }
 
   /** Tells the callers whose time is up. What is in flight may still be stored; what waits is taken out. */
