@@ -7,3 +7,14 @@ export type {
 } from './info-backend.ts';
 export { type InfoStoreSuite, infoStoreSuite } from './info-store-suite.ts';
 export { infoSessionManagerSuite } from './info-suite.ts';
+export type {
+  MortalStreams,
+  OpenStreamsOptions,
+  StreamBackend,
+  StreamSuite,
+  TestedStreamSessionManager,
+  TestedStreamStats,
+} from './stream-backend.ts';
+export { streamSessionManagerSuite } from './stream-suite.ts';
+export { TestClient } from './test-client.ts';
+export { TestStream, type TestStreamOptions, type TestStreamState } from './test-stream.ts';

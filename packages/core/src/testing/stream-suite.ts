@@ -1,0 +1,24 @@
+import { describe, it } from 'vitest';
+import { type StreamSuite, withStreamBackend } from './stream-backend.ts';
+import { streamClaimCases } from './stream-claim-cases.ts';
+import { streamDeliveryCases } from './stream-delivery-cases.ts';
+import { streamResumeCases } from './stream-resume-cases.ts';
+
+/**
+ * Registers the cases of the `StreamSessionManager` contract with vitest: what the transports rely on, what several
+ * processes on one backend promise each other, and what a client that reconnects may expect.
+ *
+ * @param suite name and factory of a backend; each case gets a fresh one
+ */
+export function streamSessionManagerSuite({ name, setUp }: StreamSuite): void {
+  const cases = {
+    ...streamClaimCases,
+    ...streamDeliveryCases,
+    ...streamResumeCases,
+  };
+  describe(`${name}: stream session manager`, () => {
+    for (const [title, run] of Object.entries(cases)) {
+      it(title, { timeout: 30_000 }, ({ skip }) => withStreamBackend(setUp, skip, run));
+    }
+  });
+}
