@@ -7,7 +7,7 @@ import { SessionError, type SessionErrorCode } from '@tmcp/session-manager';
 export function toSessionError(error: unknown): SessionError {
   if (SessionError.is(error)) return error;
   const state = sqlState(error);
-  const [code, message] = state === undefined ? UNREACHABLE : describe(state);
+  const [code, message] = state === undefined ? UNREACHABLE : isQueueFull(error) ? QUEUE_FULL : describe(state);
   return new SessionError(code, message, { cause: error });
 }
 
@@ -31,9 +31,14 @@ export function timeoutError(milliseconds: number): SessionError {
 
 /** SQLSTATE of an error, or of the driver error that it wraps. */
 export function sqlState(error: unknown): string | undefined {
+  return driverError(error)?.code;
+}
+
+/** What the server said. Codes of the operating system (`EPIPE`) look alike, but begin with other letters. */
+function driverError(error: unknown): { readonly code: string; readonly file?: unknown } | undefined {
   for (let at = error, depth = 0; typeof at === 'object' && at !== null && depth < 4; depth += 1) {
-    const { code, cause } = at as { code?: unknown; cause?: unknown };
-    if (typeof code === 'string' && /^[0-9FHPX][0-9A-Z]{4}$/.test(code)) return code;
+    const { code, file, cause } = at as { code?: unknown; file?: unknown; cause?: unknown };
+    if (typeof code === 'string' && /^[0-9FHPX][0-9A-Z]{4}$/.test(code)) return { code, file };
     at = cause;
   }
   return undefined;
@@ -56,9 +61,19 @@ export function isSchemaMissing(error: unknown): boolean {
   return ['42P01', '42883', '42703', '3F000'].includes(sqlState(error) ?? '');
 }
 
+/** "Program limit exceeded" is also what PostgreSQL says when its queue of notifications is full. */
+function isQueueFull(error: unknown): boolean {
+  return driverError(error)?.file === 'async.c';
+}
+
 const UNREACHABLE: Described = [
   'unavailable',
   'PostgreSQL cannot be reached; check "connectionString" or "pool", and that the server runs',
+];
+
+const QUEUE_FULL: Described = [
+  'unavailable',
+  "PostgreSQL's queue of notifications is full: a connection that listens stands in a long transaction",
 ];
 
 type Described = readonly [code: SessionErrorCode, message: string];
@@ -81,7 +96,8 @@ function describe(state: string): Described {
   }
   if (state.startsWith('28')) return ['refused', 'PostgreSQL refused the login; check user and password'];
   if (state.startsWith('3D')) return ['refused', 'the database does not exist; check "connectionString"'];
-  if (state === '25006') return ['unavailable', 'PostgreSQL is read-only here; connect to the primary server'];
+  if (state === '25006' || state === '55000')
+    return ['unavailable', 'PostgreSQL is read-only here; connect to the primary server'];
   if (state === '53300') return ['unavailable', 'PostgreSQL has no free connection; raise its "max_connections"'];
   if (/^(08|40|53|57|58|XX)/.test(state)) return UNREACHABLE;
   return ['refused', `PostgreSQL refused a statement (SQLSTATE ${state})`];

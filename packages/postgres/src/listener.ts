@@ -92,15 +92,10 @@ export class PostgresListener {
       if (entry.subscription !== subscription) continue;
       entry.settle(new SessionError('closed', 'this session manager was closed'));
       this.#entries.delete(entry);
-      if (this.#entries.size === 0) this.#session?.end(new Error('nobody listens any more'));
+      if (this.#entries.size === 0) await this.#session?.end(new Error('nobody listens any more'));
       else if (entry.channel !== undefined) await this.session?.unlisten(entry.channel).catch(() => undefined);
     }
     this.#skipPause();
-  }
-
-  /** Something about the session is wrong that only a new one cures: a channel changed, or is not listened to. */
-  restart(cause: unknown): void {
-    this.#session?.end(cause);
   }
 
   async #run(): Promise<void> {
@@ -121,22 +116,24 @@ export class PostgresListener {
     try {
       await session.connect();
       const mode = (await this.#hearsItself(session)) ? 'listening' : 'polling';
-      if (mode === 'polling') session.end(new Error('notifications do not arrive'));
+      if (mode === 'polling') void session.end(new Error('notifications do not arrive'));
       const joined = new Set<Entry>();
       for (let entry = this.#next(joined); entry; entry = this.#next(joined)) {
         joined.add(entry);
         await this.#join(entry, mode === 'listening' ? session : undefined);
       }
-      this.#mode = mode;
-      this.#lastFailure = undefined;
-      cameUp = true;
-      for (const entry of joined) this.#up(entry);
-      if (mode === 'listening') this.#down(await session.lost);
-      else await this.#poll();
+      if (this.#entries.size > 0) {
+        this.#mode = mode;
+        this.#lastFailure = undefined;
+        cameUp = true;
+        for (const entry of joined) this.#up(entry);
+        if (mode === 'listening') this.#down(await session.lost);
+        else await this.#poll();
+      }
     } catch (cause) {
       this.#down(cause);
     }
-    session.end(undefined);
+    void session.end(undefined);
     this.#session = undefined;
     return cameUp;
   }
@@ -200,10 +197,11 @@ export class PostgresListener {
       this.#heardTest = (payload) => {
         if (payload === nonce) resolve(true);
       };
-      setTimeout(resolve, SELF_TEST_MS, false).unref();
     });
     await this.#host.notify(this.#testChannel, nonce);
-    if (await Promise.race([heard, session.lost.then((cause) => Promise.reject(cause))])) return true;
+    const late = new Promise<boolean>((resolve) => setTimeout(resolve, SELF_TEST_MS, false).unref());
+    const lost = session.lost.then((cause) => Promise.reject(cause));
+    if (await Promise.race([heard, late, lost])) return true;
     // Whichever connection of the pooler listens now should not do so for ever.
     await session.unlisten(this.#testChannel).catch(() => undefined);
     return false;

@@ -13,7 +13,7 @@ export class ListeningSession {
   readonly #client: DriverClient;
   readonly #timeoutMs: number;
   #lose: (cause: unknown) => void = () => undefined;
-  #isLost = false;
+  #ended: Promise<void> | undefined;
   #queue: Promise<unknown> = Promise.resolve();
 
   /** @param heard told of every notification; must not throw */
@@ -24,8 +24,8 @@ export class ListeningSession {
       this.#lose = resolve;
     });
     // These stay for the life of the client: an error that nobody listens for would end the process.
-    client.on('error', (cause) => this.end(cause));
-    client.on('end', () => this.end(new Error('the listening connection was closed')));
+    client.on('error', (cause) => void this.end(cause));
+    client.on('end', () => void this.end(new Error('the listening connection was closed')));
     client.on('notification', ({ channel, payload }) => heard(channel, payload ?? ''));
   }
 
@@ -35,7 +35,7 @@ export class ListeningSession {
     try {
       await withDeadline(this.#timeoutMs, expires, Promise.race([this.#client.connect(), lost]));
     } catch (cause) {
-      this.end(cause);
+      void this.end(cause);
       throw cause;
     }
   }
@@ -45,7 +45,7 @@ export class ListeningSession {
     const answer = this.#queue
       .then(() => withDeadline(timeoutMs, expires, runQuery(this.#client, text, values)))
       .catch((cause: unknown) => {
-        if (!leavesConnectionUsable(cause)) this.end(cause);
+        if (!leavesConnectionUsable(cause)) void this.end(cause);
         throw toSessionError(cause);
       });
     this.#queue = answer.catch(() => undefined);
@@ -60,11 +60,12 @@ export class ListeningSession {
     await this.query(`unlisten ${quoted(channel)}`);
   }
 
-  /** Idempotent. */
-  end(cause: unknown): void {
-    if (this.#isLost) return;
-    this.#isLost = true;
-    this.#lose(cause);
-    discard(this.#client);
+  /** Idempotent, never rejects. */
+  end(cause: unknown): Promise<void> {
+    if (!this.#ended) {
+      this.#lose(cause);
+      this.#ended = discard(this.#client);
+    }
+    return this.#ended;
   }
 }

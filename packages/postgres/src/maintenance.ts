@@ -91,14 +91,16 @@ export class Maintenance {
     const [row] = await this.#connection.queryReadCommitted(
       `with turn as materialized (${TURN(t)}),
       h as (select h.pos, h.bytes, h.trimmed from ${t.head} h, turn where h.ns = $1),
-      bound as (
-        select coalesce(max(x.last) filter (where x.goes), h.trimmed) as trimmed, h.trimmed as before
-        from h left join lateral (
-          select l.last, bool_and(l.last < h.pos and (l.bytes - octet_length(l.head) - octet_length(l.data) < h.bytes - $3 or ${isOlder('l.at', '$2')}
-              and l.last < (select coalesce(min(n.cursor), h.pos) from ${t.node} n where n.ns = $1)))
-            over (order by l.last) as goes
-          from (select * from ${t.log} where ns = $1 and last > h.trimmed order by last limit ${STEP}) l) x on true
-        group by h.trimmed),
+      stays as (select (select x.last from (
+          select l.last, l.last < h.pos and (l.bytes - octet_length(l.head) - octet_length(l.data) < h.bytes - $3
+              or ${isOlder('l.at', '$2')} and l.last < (select coalesce(min(n.cursor), h.pos) from ${t.node} n where n.ns = $1)) as goes
+          from ${t.log} l where l.ns = $1 and l.last > h.trimmed order by l.last limit ${STEP}) x
+        where not x.goes order by x.last limit 1) as first from h),
+      bound as (select h.trimmed as before, coalesce(case
+          when s.first is null then (select max(x.last) from (
+            select l.last from ${t.log} l where l.ns = $1 and l.last > h.trimmed order by l.last limit ${STEP}) x)
+          else (select max(l.last) from ${t.log} l where l.ns = $1 and l.last > h.trimmed and l.last < s.first)
+        end, h.trimmed) as trimmed from h, stays s),
       announced as (update ${t.head} h set trimmed = b.trimmed from bound b where h.ns = $1 and h.trimmed < b.trimmed)
       select b.trimmed, (select count(*) from ${t.node} n where n.ns = $1 and n.cursor < b.trimmed and n.cursor >= b.before),
         set_config('synchronous_commit', 'off', true)

@@ -1,5 +1,5 @@
 import type { Row } from './driver.ts';
-import { sqlState } from './errors.ts';
+import { leavesConnectionUsable } from './errors.ts';
 import type { PoolCalls, Run } from './pool-calls.ts';
 import { randomChannel, randomText } from './random.ts';
 import type { StreamNames } from './schema/names.ts';
@@ -47,11 +47,14 @@ async function recover(run: Run, t: StreamNames, ns: string, server: string | un
     // What a life of the log left behind whose head was removed would collide with the new positions.
     for (const table of [t.log, t.claims, t.node, t.producer]) await run(`delete from ${table} where ns = $1`, [ns]);
   } else {
-    const moved = knownServer !== null && knownServer !== (server ?? null);
     const crashed = marked.length > 0;
-    if (moved ? lossyOnFailover === 't' : crashed && lossyOnCrash === 't') await renewEpoch(run, t, ns);
+    const isSame = server !== undefined && server === knownServer;
+    const isOther = server !== undefined && knownServer !== null && !isSame;
+    // After a crash a server that is not known to be the same may be another one.
+    const lossy = crashed || isOther ? (isSame ? lossyOnCrash : lossyOnFailover) : 'f';
+    if (lossy === 't') await renewEpoch(run, t, ns);
   }
-  await run(`update ${t.head} set server = $2 where ns = $1`, [ns, server ?? null]);
+  await run(`update ${t.head} set server = coalesce($2, server) where ns = $1`, [ns, server ?? null]);
   return head;
 }
 
@@ -75,7 +78,8 @@ async function serverIdentity(calls: PoolCalls): Promise<string | undefined> {
     );
     return row?.[0] ?? undefined;
   } catch (error) {
-    if (sqlState(error) === '42501') return undefined;
+    // Some services keep these functions to themselves.
+    if (leavesConnectionUsable(error)) return undefined;
     throw error;
   }
 }

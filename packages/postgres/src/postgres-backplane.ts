@@ -36,6 +36,9 @@ export type PostgresBackplaneOptions = {
 /** A beat is due every few seconds: one that takes longer says that the connection is half-open. */
 const BEAT_TIMEOUT_MS = 2_000;
 
+/** Deadline of a call that carries a large payload, in call deadlines. */
+const LARGE_PATIENCE = 4;
+
 /**
  * One namespace on PostgreSQL. A table is the log; one row per namespace, locked and advanced by each append, gives
  * positions without holes in commit order; each part of a batch also travels in a notification. The table is the
@@ -69,8 +72,8 @@ export class PostgresBackplane implements Backplane {
   async open(_node: string, listener: BackplaneListener): Promise<void> {
     this.#assertOpen();
     const subscription = this.#subscribe(listener);
-    await this.#connection.listener.subscribe(subscription);
     this.#subscription = subscription;
+    await this.#connection.listener.subscribe(subscription);
   }
 
   async beat({ node, cursor, check }: Beat): Promise<BeatAnswer> {
@@ -82,7 +85,7 @@ export class PostgresBackplane implements Backplane {
     );
     const [epoch, head, trimmed, token, isNew, channel, listens] = row;
     if (session && (listens !== 't' || channel !== this.#channel)) {
-      session.end(new Error('the server no longer sends notifications of this namespace to this connection'));
+      void session.end(new Error('the server no longer sends notifications of this namespace to this connection'));
     }
     return {
       epoch: epoch ?? '',
@@ -98,7 +101,9 @@ export class PostgresBackplane implements Backplane {
     for (;;) {
       const [row = []] = await this.#query('append', values, (text, all) =>
         this.#connection.queryReadCommitted(text, all),
-      ).catch((error: unknown) => Promise.reject(toAppendError(error)));
+      ).catch((error: unknown) => {
+        throw toAppendError(error);
+      });
       if (row[0] !== 'unmarked') return decodeAppendAnswer(row);
       await this.#check();
     }
@@ -140,11 +145,13 @@ export class PostgresBackplane implements Backplane {
   }
 
   async putLarge(id: string, payload: string): Promise<void> {
-    await this.#query('putLarge', [id, payload]).catch((error: unknown) => Promise.reject(toAppendError(error)));
+    await this.#query('putLarge', [id, payload], (text, all) => this.#patiently(text, all)).catch((error: unknown) => {
+      throw toAppendError(error);
+    });
   }
 
   async getLarge(id: string): Promise<string | undefined> {
-    const [row] = await this.#query('getLarge', [id]);
+    const [row] = await this.#query('getLarge', [id], (text, all) => this.#patiently(text, all));
     return row?.[0] ?? undefined;
   }
 
@@ -220,6 +227,12 @@ export class PostgresBackplane implements Backplane {
       if (isSchemaMissing(error)) this.#connection.forgetSchema();
       throw error;
     }
+  }
+
+  /** Megabytes take their time on slow roads. */
+  #patiently(text: string, values: readonly unknown[]): Promise<Row[]> {
+    const { calls, callTimeoutMs } = this.#connection;
+    return calls.use((run) => run(text, values), LARGE_PATIENCE * callTimeoutMs);
   }
 
   #assertOpen(): void {
