@@ -64,8 +64,9 @@ export class InMemoryInfoStore implements InfoStore {
 
   async subscribe(id: string, uri: string, age: Age): Promise<void> {
     this.#change(id, age, (session, at) => {
-      if (!session.uris.has(uri)) this.#grow(session, uri.length + OVERHEAD_BYTES);
-      session.uris.set(uri, at);
+      const since = session.uris.get(uri);
+      if (since === undefined) this.#grow(session, uri.length + OVERHEAD_BYTES);
+      session.uris.set(uri, Math.max(at, since ?? at));
       const ids = this.#subscribers.get(uri) ?? new Set();
       this.#subscribers.set(uri, ids.add(id));
     });

@@ -99,6 +99,13 @@ const cases: Readonly<Record<string, (store: InfoStore) => Promise<void>>> = {
     expect(await store.subscribers('test://r')).toEqual([]);
   },
 
+  'info-store/overtaken-subscribe: subscribing late does not make a subscription older': async (store) => {
+    await store.subscribe('s', 'test://r', now);
+    await store.subscribe('s', 'test://r', earlier);
+    await store.delete('s', () => 30_000);
+    expect(await store.subscribers('test://r')).toEqual(['s']);
+  },
+
   'info-store/check: it says when it is well': async (store) => {
     await store.check();
   },

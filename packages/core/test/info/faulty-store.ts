@@ -8,14 +8,23 @@ export type Call = {
   readonly calledAt?: number;
 };
 
+export function emptyStore(): InMemoryInfoStore {
+  return new InMemoryInfoStore({ infoTtlMs: 1e9, maxInfoBytes: 1e9, onError: () => undefined });
+}
+
 /** A backend in this process that is as slow and as broken as a test wants. */
 export class FaultyStore implements InfoStore {
   readonly calls: Call[] = [];
-  readonly #store = new InMemoryInfoStore({ infoTtlMs: 1e9, maxInfoBytes: 1e9, onError: () => undefined });
+  readonly #store: InMemoryInfoStore;
   /** Runs before each call reaches the backend. */
   before: (call: Call) => Promise<unknown> | undefined = () => undefined;
   /** Runs before each answer reaches the manager. */
   after: (call: Call) => Promise<unknown> | undefined = () => undefined;
+
+  /** @param store to share: what several processes see of one backend */
+  constructor(store: InMemoryInfoStore = emptyStore()) {
+    this.#store = store;
+  }
 
   count(name: keyof InfoStore): number {
     return this.calls.filter((call) => call.name === name).length;
