@@ -1,9 +1,17 @@
 import { type AppendAnswer, type Batch, type ClaimAnswer, SessionError } from '@tmcp/session-manager';
 import type { Row } from './driver.ts';
 
-/** A batch as the arguments of the append function behind the namespace. Controls travel as columns. */
+/**
+ * A batch as the arguments of the append function behind the namespace. Texts of parts travel as bytes, behind each
+ * other; controls as columns.
+ */
 export function appendValues(batch: Batch, durability: string, waitMs: number): unknown[] {
-  const { parts, controls } = batch;
+  const { controls } = batch;
+  const parts = batch.parts.map(({ count, head, data }) => ({
+    count,
+    head: Buffer.from(head),
+    data: Buffer.from(data),
+  }));
   return [
     batch.epoch,
     batch.node,
@@ -11,8 +19,9 @@ export function appendValues(batch: Batch, durability: string, waitMs: number): 
     batch.number,
     batch.acknowledged,
     parts.map(({ count }) => count),
-    parts.map(({ head }) => head),
-    parts.map(({ data }) => data),
+    parts.map(({ head }) => head.length),
+    parts.map(({ data }) => data.length),
+    Buffer.concat(parts.flatMap(({ head, data }) => [head, data])),
     controls.map(({ kind }) => kind),
     controls.map(({ offset }) => offset),
     controls.map(({ session }) => session),

@@ -21,16 +21,19 @@ export const SEARCH_PARTS = 64;
 
 export function statements(t: StreamNames): Statements {
   return {
-    append: `select * from ${t.append}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+    append: `select * from ${t.append}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
 
     // Waits for no append and no disk. `xmax` is 0 in a row that was inserted, not updated.
     beat: `with h as (select * from ${t.head} where ns = $1), b as (
         insert into ${t.node} as n (ns, id, beat, cursor, lock_key)
           select $1, $2, clock_timestamp(), coalesce($3::bigint, h.pos), $5::int from h
-          on conflict (ns, id) do update set beat = excluded.beat, cursor = excluded.cursor, lock_key = excluded.lock_key
+          on conflict (ns, id)
+            do update set beat = excluded.beat, cursor = excluded.cursor, lock_key = excluded.lock_key
           returning xmax = 0 as is_new)
-      select h.epoch, h.pos, h.trimmed, (select l.tok from ${t.log} l where l.ns = $1 and l.last = coalesce($4::bigint, h.pos)),
-        b.is_new, h.channel, h.channel in (select pg_listening_channels()), set_config('synchronous_commit', 'off', true)
+      select h.epoch, h.pos, h.trimmed,
+        (select l.tok from ${t.log} l where l.ns = $1 and l.last = coalesce($4::bigint, h.pos)),
+        b.is_new, h.channel, h.channel in (select pg_listening_channels()),
+        set_config('synchronous_commit', 'off', true)
       from h cross join b`,
 
     read: `select h.epoch, h.trimmed, l.* from ${t.head} h left join lateral (
@@ -42,8 +45,8 @@ export function statements(t: StreamNames): Statements {
     // Ids and the sign for everyone stand in `head`; payloads are touched for hits only, and given up to a page.
     search: `select h.epoch, h.trimmed, f.last, f.n, f.tok, f.head, case when f.fits then f.data end, f.fits
       from ${t.head} h left join lateral (
-        select *, coalesce(sum(octet_length(data)) over (order by last rows between unbounded preceding and 1 preceding), 0)
-            < ${PAGE_BYTES} as fits
+        select *, ${PAGE_BYTES} > coalesce(sum(octet_length(data)) over (
+              order by last rows between unbounded preceding and 1 preceding), 0) as fits
           from (select last, n, tok, head, data from ${t.log}
             where ns = $1 and last > $2 and last - n < $3 and (strpos(head, $4) > 0 or strpos(head, '[0,') > 0)
             order by last limit ${SEARCH_PARTS}) found) f on true
@@ -65,7 +68,7 @@ export function statements(t: StreamNames): Statements {
   };
 }
 
-/** A frozen process keeps its lock, so only the beat shows it; a dead one loses its lock at once. `$3` is the timeout. */
+/** A frozen process keeps its lock, so only the beat shows it; a dead one loses it at once. `$3` is the timeout. */
 function liveness(head: string): string {
   return `case
     when n.beat is null or n.beat < clock_timestamp() - $3 * interval '1 millisecond' then 'dead'

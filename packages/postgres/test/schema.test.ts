@@ -234,7 +234,7 @@ describe('create: false, and rights', () => {
     await expect(
       queryOnce(
         role,
-        `select * from tmcp_sessions_append('default', 'e', 'n', 'p', 1, 0, '{1}', '{h}', '{d}', '{}', '{}', '{}', '{}', '{}', '{}', 'commit', 1000)`,
+        `select * from tmcp_sessions_append('default', 'e', 'n', 'p', 1, 0, '{1}', '{1}', '{1}', 'hd', '{}', '{}', '{}', '{}', '{}', '{}', 'commit', 1000)`,
       ),
     ).rejects.toMatchObject({ code: '42501' });
     expect(node.heard.parts).toEqual([]);

@@ -8,13 +8,16 @@ import type { StreamNames } from './names.ts';
  * for another epoch, `burnt` for a number below the last one, else `stored`. A number that was stored before gets the
  * answer of its first run.
  *
+ * Heads and payloads come as the bytes of all of them, one after the other: as elements of arrays they would have to
+ * be escaped and read character by character, which took a fifth of the time of a batch.
+ *
  * The caller's rights apply, and every name is qualified: no search path can put another table in place of ours.
  */
 export function createAppendFunction(t: StreamNames): string {
   return `
 create or replace function ${t.append}(
   p_ns text, p_epoch text, p_node text, p_producer text, p_batch bigint, p_acknowledged bigint,
-  p_counts int[], p_heads text[], p_datas text[],
+  p_counts int[], p_head_bytes int[], p_data_bytes int[], p_body bytea,
   c_kinds text[], c_offsets int[], c_sessions text[], c_claims text[], c_detach bigint[], c_sent bigint[],
   p_durability text, p_wait_ms int,
   out state text, out last_position bigint, out has_gap boolean, out answers text
@@ -29,11 +32,11 @@ begin
   perform set_config('lock_timeout', p_wait_ms::text, true);
   if p_durability <> 'commit' then perform set_config('synchronous_commit', 'off', true); end if;
   v_lossy := current_setting('synchronous_commit') = 'off';
-  v_local := v_lossy or current_setting('synchronous_commit') = 'local' or current_setting('synchronous_standby_names') = '';
+  v_local := v_lossy or current_setting('synchronous_commit') = 'local'
+    or current_setting('synchronous_standby_names') = '';
 
   -- 2. Lock and advance, until commit.
-  select sum(x.n), sum(octet_length(x.h) + octet_length(x.d)) into v_count, v_bytes
-    from unnest(p_counts, p_heads, p_datas) as x (n, h, d);
+  v_count := (select sum(n) from unnest(p_counts) as n); v_bytes := octet_length(p_body);
   update ${t.head} t set pos = t.pos + v_count, bytes = t.bytes + v_bytes,
       lossy_on_crash = t.lossy_on_crash or v_lossy, lossy_on_failover = t.lossy_on_failover or v_local
     where t.ns = p_ns and t.epoch = p_epoch returning t.pos, t.bytes, t.channel into v_head;
@@ -51,10 +54,13 @@ begin
   -- 4. Store, and wake every node. What does not fit into a notification (7,999 bytes) is announced by its position;
   -- without a log only that is stored.
   v_base := v_head.pos - v_count;
-  with part as (
-    select h, d, n, p_producer || ':' || p_batch || ':' || i as tok, v_base + sum(n) over w as l,
-      v_head.bytes - v_bytes + sum(octet_length(h) + octet_length(d)) over w as b
-    from unnest(p_counts, p_heads, p_datas) with ordinality as x (n, h, d, i) window w as (order by i)
+  with cut as (
+    select n, i, h, d, sum(n) over w as l, (sum(h + d) over w)::int as b
+    from unnest(p_counts, p_head_bytes, p_data_bytes) with ordinality as x (n, h, d, i) window w as (order by i)
+  ), part as (
+    select n, p_producer || ':' || p_batch || ':' || i as tok, v_base + l as l, v_head.bytes - v_bytes + b as b,
+      convert_from(substr(p_body, b - d - h + 1, h), 'UTF8') as h, convert_from(substr(p_body, b - d + 1, d), 'UTF8') as d
+    from cut
   ), message as (
     select *, p_epoch || '|' || l || '|' || n || '|' || tok || '|' || h || chr(10) || d as m from part
   ), stored as (
