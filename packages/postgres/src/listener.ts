@@ -230,7 +230,8 @@ export class PostgresListener {
       new SessionError(
         'configuration',
         'notifications of PostgreSQL do not arrive, probably because a transaction pooler is in the way; set ' +
-          '"listenConnectionString" to a direct connection. Until then the log is polled: slower, nothing is lost',
+          '"listenConnectionString" to a direct connection to the same database. Until then the log is polled: ' +
+          'slower, but nothing is lost',
       ),
     );
   }

@@ -92,8 +92,9 @@ export class Maintenance {
       `with turn as materialized (${TURN(t)}),
       h as (select h.pos, h.bytes, h.trimmed from ${t.head} h, turn where h.ns = $1),
       stays as (select (select x.last from (
-          select l.last, l.last < h.pos and (l.bytes - octet_length(l.head) - octet_length(l.data) < h.bytes - $3
-              or ${isOlder('l.at', '$2')} and l.last < (select coalesce(min(n.cursor), h.pos) from ${t.node} n where n.ns = $1)) as goes
+          select l.last, l.last < h.pos and (
+              l.bytes - octet_length(l.head) - octet_length(l.data) < h.bytes - $3 or ${isOlder('l.at', '$2')}
+              and l.last < (select coalesce(min(n.cursor), h.pos) from ${t.node} n where n.ns = $1)) as goes
           from ${t.log} l where l.ns = $1 and l.last > h.trimmed order by l.last limit ${STEP}) x
         where not x.goes order by x.last limit 1) as first from h),
       bound as (select h.trimmed as before, coalesce(case
@@ -102,7 +103,8 @@ export class Maintenance {
           else (select max(l.last) from ${t.log} l where l.ns = $1 and l.last > h.trimmed and l.last < s.first)
         end, h.trimmed) as trimmed from h, stays s),
       announced as (update ${t.head} h set trimmed = b.trimmed from bound b where h.ns = $1 and h.trimmed < b.trimmed)
-      select b.trimmed, (select count(*) from ${t.node} n where n.ns = $1 and n.cursor < b.trimmed and n.cursor >= b.before),
+      select b.trimmed,
+        (select count(*) from ${t.node} n where n.ns = $1 and n.cursor < b.trimmed and n.cursor >= b.before),
         set_config('synchronous_commit', 'off', true)
       from bound b`,
       [this.#namespace, keepMs, maxLogBytes],
@@ -114,8 +116,8 @@ export class Maintenance {
     const { log } = this.names;
     if (trimmed < this.#deletedUpTo) this.#deletedUpTo = 0; // The log began anew.
     const [row] = await this.#connection.queryReadCommitted(
-      `with gone as (delete from ${log} where ns = $1 and last = any(array(
-          select last from ${log} where ns = $1 and last > $2 and last <= $3 order by last limit ${STEP})) returning last)
+      `with gone as (delete from ${log} where ns = $1 and last = any(array(select last from ${log}
+        where ns = $1 and last > $2 and last <= $3 order by last limit ${STEP})) returning last)
       select count(*), max(last), set_config('synchronous_commit', 'off', true) from gone`,
       [this.#namespace, this.#deletedUpTo, trimmed],
     );
@@ -132,7 +134,8 @@ const BEAT = '(extract(epoch from n.beat) * 1000000)::bigint::text';
 
 /** One row while this node may clean, none while another does. */
 const TURN = (t: StreamNames): string =>
-  `select from (select pg_try_advisory_xact_lock(${literal(t.log)}::regclass::oid::int4, hashtext($1)) as mine) l where mine`;
+  `select from (select pg_try_advisory_xact_lock(${literal(t.log)}::regclass::oid::int4, hashtext($1)) as mine) l
+    where mine`;
 
 function isOlder(column: string, parameter: string): string {
   return `${column} < clock_timestamp() - ${parameter} * interval '1 millisecond'`;

@@ -9,7 +9,10 @@ export type PostgresConnectionOptions = {
    * Either this or `pool`.
    */
   readonly connectionString?: string | undefined;
-  /** A `Pool` of `pg` that the application has. It is never ended by us. Either this or `connectionString`. */
+  /**
+   * A `Pool` of `pg` that the application has. It is never ended by us; one further connection, which listens, is made
+   * with the options of the pool. Either this or `connectionString`.
+   */
   readonly pool?: PostgresPool | undefined;
   /**
    * Where the one listening connection goes, if that must be elsewhere: transaction poolers (PgBouncer, Neon's

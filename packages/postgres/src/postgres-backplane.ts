@@ -27,7 +27,7 @@ import { SEARCH_PARTS, type Statements, statements } from './statements.ts';
 export type PostgresBackplaneOptions = {
   /** Logs, claims and beats of different namespaces never meet. */
   readonly namespace: string;
-  /** What an acknowledged append survives: `commit` what a commit does, `async` what the disk has got, `none` nothing. */
+  /** What an acknowledged append survives: whatever a commit does, what the disk has got already, nothing. */
   readonly durability: 'commit' | 'async' | 'none';
   /** A node whose beat is older is dead. */
   readonly sessionTimeoutMs: number;

@@ -88,8 +88,7 @@ export class PostgresConnection {
     try {
       return await this.calls.query(text, values, this.#keepsStatements ? statementName(text) : undefined);
     } catch (error) {
-      // A pooler after all: the statement is on another connection than the call.
-      if (!this.#keepsStatements || !['26000', '42P05'].includes(sqlState(error) ?? '')) throw error;
+      if (!this.#keepsStatements || !STATEMENT_IS_STALE.has(sqlState(error) ?? '')) throw error;
       this.#keepsStatements = false;
       return this.calls.query(text, values);
     }
@@ -147,6 +146,9 @@ export class PostgresConnection {
     await withDeadline(callTimeoutMs, performance.now() + callTimeoutMs, pool.end()).catch(() => undefined);
   }
 }
+
+/** A pooler after all (it is on another connection, or there already), or the schema was updated meanwhile. */
+const STATEMENT_IS_STALE: ReadonlySet<string> = new Set(['26000', '42P05', '0A000']);
 
 const statementNames = new Map<string, string>();
 
