@@ -1,4 +1,12 @@
-import { InMemoryStreamSessionManager, InProcessHub } from '@tmcp/session-manager';
+import {
+  BackplaneStreamSessionManager,
+  DeliveryNode,
+  deliveryRules,
+  InMemoryStreamSessionManager,
+  InProcessBackplane,
+  InProcessHub,
+  readOptions,
+} from '@tmcp/session-manager';
 import { streamSessionManagerSuite } from '@tmcp/session-manager/testing';
 
 streamSessionManagerSuite({
@@ -7,6 +15,12 @@ streamSessionManagerSuite({
     const hub = new InProcessHub();
     return {
       open: (options) => new InMemoryStreamSessionManager({ hub, ...options }),
+      openMortal: ({ namespace, ...options }) => {
+        const settings = readOptions('openMortal', options, deliveryRules);
+        const backplane = new InProcessBackplane({ hub, namespace, sessionTimeoutMs: settings.sessionTimeoutMs });
+        const manager = new BackplaneStreamSessionManager(new DeliveryNode(backplane, settings));
+        return { manager, kill: () => backplane.close() };
+      },
       cleanUp: async () => undefined,
     };
   },

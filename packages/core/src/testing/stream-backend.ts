@@ -97,7 +97,8 @@ export async function withStreamBackend(
     open: (options) => keep(backend.open({ ...options, onError })),
     openMortal: (options) => {
       if (!backend.openMortal) return skip('this backend offers no mortal processes');
-      const mortal = backend.openMortal({ ...options, onError });
+      // What a dying process has to say is no matter.
+      const mortal = backend.openMortal({ ...options, onError: () => undefined });
       keep(mortal.manager);
       return mortal;
     },

@@ -1,8 +1,14 @@
 import { describe, it } from 'vitest';
 import { type StreamSuite, withStreamBackend } from './stream-backend.ts';
 import { streamClaimCases } from './stream-claim-cases.ts';
+import { streamDeathCases } from './stream-death-cases.ts';
+import { streamDeleteCases } from './stream-delete-cases.ts';
 import { streamDeliveryCases } from './stream-delivery-cases.ts';
+import { streamLifeCycleCases } from './stream-life-cycle-cases.ts';
+import { streamLimitCases } from './stream-limit-cases.ts';
+import { streamPayloadCases } from './stream-payload-cases.ts';
 import { streamResumeCases } from './stream-resume-cases.ts';
+import { streamStormCase } from './stream-storm-case.ts';
 
 /**
  * Registers the cases of the `StreamSessionManager` contract with vitest: what the transports rely on, what several
@@ -13,8 +19,14 @@ import { streamResumeCases } from './stream-resume-cases.ts';
 export function streamSessionManagerSuite({ name, setUp }: StreamSuite): void {
   const cases = {
     ...streamClaimCases,
+    ...streamDeleteCases,
     ...streamDeliveryCases,
     ...streamResumeCases,
+    ...streamPayloadCases,
+    ...streamLimitCases,
+    ...streamLifeCycleCases,
+    ...streamDeathCases,
+    ...streamStormCase,
   };
   describe(`${name}: stream session manager`, () => {
     for (const [title, run] of Object.entries(cases)) {

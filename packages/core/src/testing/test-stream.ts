@@ -23,7 +23,8 @@ const FIRST_FRAMES = { http: ': connected\n\n', sse: 'event: endpoint\ndata: /me
 export class TestStream {
   /** Settles as `create` does. */
   readonly created: Promise<void>;
-  /** What was read. */
+  /** What was read: bytes as they came, and the frames in them. */
+  readonly chunks: Uint8Array[] = [];
   readonly frames: SseFrame[] = [];
   state: TestStreamState = 'open';
   readonly #body: ReadableStream<Uint8Array>;
@@ -130,6 +131,7 @@ export class TestStream {
     if (done) {
       if (this.state === 'open') this.state = 'ended';
     } else {
+      this.chunks.push(value);
       this.frames.push(...this.#parser.push(value));
     }
   }
