@@ -12,6 +12,8 @@ export type RequestContext = {
    * then on it reaches the client, whatever happens to this process.
    */
   notify(sessionId: string, method: string, params: Record<string, unknown>): Promise<void>;
+  /** Whether a session has subscribed to a resource. */
+  isSubscribed(sessionId: string, uri: string): Promise<boolean>;
 };
 
 /** Everything that this example offers. It knows nothing of processes, transports and databases. */
@@ -127,10 +129,16 @@ function addReview(server: ExampleServer, processName: string, notebook: Noteboo
 
 /** Tools that show what the session managers are for. */
 function addSessionTools(server: ExampleServer, processName: string): void {
-  server.tool({ name: 'whoami', description: 'What this process knows about the client that asks, as JSON' }, () => {
-    const { sessionId, sessionInfo } = server.ctx;
-    return tool.text(JSON.stringify({ process: processName, pid: process.pid, sessionId, ...sessionInfo }));
-  });
+  server.tool(
+    { name: 'whoami', description: 'What this process knows about the client that asks, as JSON' },
+    async () => {
+      const { sessionId, sessionInfo, custom } = server.ctx;
+      const watchesNotes = sessionId !== undefined && (await custom?.isSubscribed(sessionId, ALL_NOTES));
+      return tool.text(
+        JSON.stringify({ process: processName, pid: process.pid, sessionId, watchesNotes, ...sessionInfo }),
+      );
+    },
+  );
 
   server.tool(
     { name: 'work', description: 'Writes one log message of each level, as far as the client wants it' },
@@ -146,11 +154,13 @@ function addSessionTools(server: ExampleServer, processName: string): void {
       description: 'Sends numbered log messages of level "notice" to the stream of the session that asks',
       schema: v.object({
         count: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10_000)),
+        /** Comes back in each of them. */
+        label: v.string(),
         /** Milliseconds to wait after each ten. */
         pauseMs: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1_000))),
       }),
     },
-    async ({ count, pauseMs = 0 }) => {
+    async ({ count, label, pauseMs = 0 }) => {
       const { sessionId, sessionInfo, custom } = server.ctx;
       if (sessionId === undefined || custom === undefined) {
         return tool.error(
@@ -167,7 +177,7 @@ function addSessionTools(server: ExampleServer, processName: string): void {
             custom.notify(sessionId, 'notifications/message', {
               level: 'notice',
               logger: processName,
-              data: { number },
+              data: { label, number },
             }),
           ),
         );
