@@ -1,0 +1,111 @@
+/**
+ * `pnpm --filter example-cluster run demo`: starts a database and three server processes behind a load balancer, and
+ * shows with the official MCP clients that the processes act as one. Each step is checked; the exit code is 0 only if
+ * all of them held.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { type BackendName, backendName } from './backends.ts';
+import { SessionClient, type TransportKind } from './clients/session-client.ts';
+import { Cluster } from './cluster.ts';
+import { ownServers } from './own-server.ts';
+import { Report } from './report.ts';
+import { connectionsBrokenOff } from './scenarios/broken-connections.ts';
+import {
+  capabilitiesElsewhere,
+  logLevelElsewhere,
+  notificationAcrossProcesses,
+  subscriptionElsewhere,
+} from './scenarios/essentials.ts';
+import { listeningAcrossProcesses, listeningAfterShutdown } from './scenarios/listening.ts';
+import { processKilled, processStopped } from './scenarios/lost-process.ts';
+import { noFigures, type SessionScenario, type World } from './scenarios/scenario.ts';
+
+const PROCESSES = 3;
+
+const SESSION_SCENARIOS: readonly SessionScenario[] = [
+  capabilitiesElsewhere,
+  notificationAcrossProcesses,
+  logLevelElsewhere,
+  subscriptionElsewhere,
+  connectionsBrokenOff,
+  processStopped,
+  processKilled,
+];
+
+const HEADINGS: Readonly<Record<TransportKind, string>> = {
+  http: 'Streamable HTTP, client @modelcontextprotocol/sdk',
+  sse: 'HTTP+SSE, the older transport, same client',
+};
+
+const report = new Report();
+/** What the server processes write: shown when something goes wrong. */
+const serverOutput: string[] = [];
+
+async function startWorld(backend: BackendName, resources: AsyncDisposableStack): Promise<World> {
+  const server = resources.use(await ownServers[backend]());
+  const directory = await mkdtemp(join(tmpdir(), 'example-cluster-'));
+  resources.defer(() => rm(directory, { recursive: true, force: true }));
+  const cluster = await Cluster.start(PROCESSES, {
+    backend,
+    address: server.address,
+    notebook: join(directory, 'notes.jsonl'),
+    port: 0,
+    onOutput: (name, line) => serverOutput.push(`[${name}] ${line}`),
+    onCrash: (name, how) => serverOutput.push(`[${name}] ended unasked: ${how}`),
+  });
+  resources.use(cluster);
+  return { server, cluster, figures: noFigures() };
+}
+
+async function show({ server, cluster, figures }: World): Promise<void> {
+  const world = { server, cluster, figures };
+  report.paragraph(
+    `${server.title} is running, and so are the server processes ${cluster.names.join(', ')}. ` +
+      'A load balancer gives each request to the next one of them.',
+  );
+  for (const kind of ['http', 'sse'] as const) {
+    report.heading(HEADINGS[kind]);
+    await using client = await SessionClient.connect(cluster, kind);
+    for (const scenario of SESSION_SCENARIOS) report.held(await scenario(world, client));
+    figures.notifications += client.inbox.all.length;
+  }
+  report.heading('Protocol 2026-07-28, client @modelcontextprotocol/client');
+  report.held(await listeningAcrossProcesses(world));
+  report.held(await listeningAfterShutdown(world));
+  report.summary(figures);
+}
+
+async function run(backend: BackendName): Promise<void> {
+  const resources = new AsyncDisposableStack();
+  let interrupted = false;
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, async () => {
+      interrupted = true;
+      await resources.disposeAsync();
+      process.exit(130);
+    });
+  }
+  try {
+    await show(await startWorld(backend, resources));
+  } catch (error) {
+    process.exitCode = 1;
+    if (!interrupted) report.failed(error, serverOutput);
+  } finally {
+    await resources.disposeAsync();
+  }
+}
+
+try {
+  const { values } = parseArgs({
+    // pnpm hands a separating `--` on.
+    args: process.argv.slice(2).filter((argument) => argument !== '--'),
+    options: { backend: { type: 'string', default: 'postgres' } },
+  });
+  await run(backendName(values.backend));
+} catch (error) {
+  process.exitCode = 1;
+  console.error(error instanceof Error ? error.message : error);
+}
