@@ -17,6 +17,8 @@ export class Postmaster {
     const process = spawn(join(binDirectory, 'postgres'), ['-D', dataDirectory, ...parameters], {
       cwd: '/',
       env: serverEnvironment,
+      // A process group of its own: Ctrl-C must not end the server before those that use it have said goodbye to it.
+      detached: true,
       stdio: ['ignore', 'ignore', 'pipe'],
       ...serverAccount(),
     });
