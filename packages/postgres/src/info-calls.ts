@@ -12,25 +12,28 @@ export type PostgresQueryable = {
 
 /** How statements of the info manager travel. */
 export type InfoCalls = {
-  /** @param values asked for when the statement leaves: they hold the age of a write */
-  query(text: string, values?: () => readonly unknown[]): Promise<readonly unknown[]>;
+  /**
+   * @param values asked for when the statement leaves: they hold the age of a write
+   * @param timeoutMs in place of the usual deadline
+   */
+  query(text: string, values?: () => readonly unknown[], timeoutMs?: number): Promise<readonly unknown[]>;
 };
 
 const nothing = (): readonly unknown[] => [];
 
 /** A pool of `pg`: a connection that does not answer in time is destroyed. */
 export function callsOfPool(calls: PoolCalls): InfoCalls {
-  return { query: (text, values = nothing) => calls.use((run) => run(text, values())) };
+  return { query: (text, values = nothing, timeoutMs) => calls.use((run) => run(text, values()), timeoutMs) };
 }
 
 /** Most statements at a time for something that is not a pool of `pg`: waiting here, they can be called off. */
 const AT_ONCE = 8;
 
 /** Anything else, of which we know `query` and nothing more. */
-export function callsOfQueryable(queryable: PostgresQueryable, timeoutMs: number): InfoCalls {
+export function callsOfQueryable(queryable: PostgresQueryable, usualMs: number): InfoCalls {
   const turns = new Turns(isSingleConnection(queryable) ? 1 : AT_ONCE);
   return {
-    async query(text, values = nothing) {
+    async query(text, values = nothing, timeoutMs = usualMs) {
       const expires = performance.now() + timeoutMs;
       const leave = await turns.enter(timeoutMs);
       try {

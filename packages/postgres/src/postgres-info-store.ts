@@ -30,6 +30,8 @@ export type PostgresInfoStoreSettings = {
 const SLACK = 1 / 32;
 /** Deletions are remembered for at least this long, in case a process that was about to write was frozen. */
 const REMEMBER_DELETION_MS = 3_600_000;
+/** Changing the schema is not a call that anybody waits for: it may go on while calls end at their deadline. */
+const SCHEMA_CHANGE_MS = 60_000;
 const CLEAN_UP_EVERY_MS = 60_000;
 const CLEAN_UP_STEPS = 20;
 
@@ -168,7 +170,7 @@ export class PostgresInfoStore implements InfoStore {
   async #prepare(): Promise<InfoStatements> {
     const { calls, tables, create } = this.#settings;
     const query = (text: string, values: readonly unknown[] = []): Promise<readonly unknown[]> =>
-      calls.query(text, () => values);
+      calls.query(text, () => values, text.startsWith('do ') ? SCHEMA_CHANGE_MS : undefined);
     const schema =
       this.#settings.schema ?? (await findSchema(query, [infoMigrationsTable(tables), ...Object.values(tables)]));
     const names = infoNames(schema, tables);

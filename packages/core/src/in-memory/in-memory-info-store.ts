@@ -75,7 +75,7 @@ export class InMemoryInfoStore implements InfoStore {
   async unsubscribe(id: string, uri: string, age: Age): Promise<void> {
     const session = this.#sessions.get(id);
     const since = session?.uris.get(uri);
-    if (session === undefined || since === undefined || since > performance.now() - age()) return;
+    if (session === undefined || since === undefined || since > calledAt(age)) return;
     this.#removeUri(id, session, uri);
   }
 
@@ -85,7 +85,7 @@ export class InMemoryInfoStore implements InfoStore {
   }
 
   async delete(id: string, age: Age): Promise<void> {
-    const at = performance.now() - age();
+    const at = calledAt(age);
     // Removed first: the order is that of deletion.
     const before = this.#deletions.get(id) ?? Number.NEGATIVE_INFINITY;
     this.#deletions.delete(id);
@@ -108,7 +108,7 @@ export class InMemoryInfoStore implements InfoStore {
 
   #change(id: string, age: Age, change: (session: Session, at: number) => void): void {
     this.#sweep();
-    const at = performance.now() - age();
+    const at = calledAt(age);
     if (at < (this.#deletions.get(id) ?? Number.NEGATIVE_INFINITY)) return;
     const session = this.#sessions.get(id) ?? this.#open(id);
     change(session, at);
@@ -204,4 +204,10 @@ export class InMemoryInfoStore implements InfoStore {
       this.#arm();
     });
   }
+}
+
+/** The age first, then the clock: an interruption in between makes a call seem late, as any way to a store does. */
+function calledAt(age: Age): number {
+  const ms = age();
+  return performance.now() - ms;
 }

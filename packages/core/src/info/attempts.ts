@@ -1,4 +1,4 @@
-import { after, backOffMs, sleep } from '../delivery/clock.ts';
+import { backOffMs } from '../delivery/clock.ts';
 import { SessionError } from '../errors.ts';
 
 const FIRST_RETRY_MS = 20;
@@ -14,6 +14,9 @@ export type AttemptRules = {
 
 /**
  * Tries until it works, until trying again cannot help, or until the deadline; always settles by then.
+ *
+ * These timers do hold the process open, as a socket does that waits for an answer: a program that awaits a call while
+ * the backend is away must hear what became of it. Nothing runs when no call does.
  *
  * @throws SessionError the last attempt's, or `timeout`
  */
@@ -31,14 +34,14 @@ export async function attemptUntil<T>(attempt: () => Promise<T>, rules: AttemptR
     const pauseMs = backOffMs(retries, FIRST_RETRY_MS, LONGEST_RETRY_MS);
     if (performance.now() + pauseMs >= rules.deadline) throw failure;
     rules.onRetry();
-    await sleep(pauseMs);
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 
 /** Settles in time, whatever becomes of the work; what it answers too late is of no interest. */
 export function withinMs<T>(ms: number, work: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = after(ms, () => reject(timedOut()));
+    const timer = setTimeout(() => reject(timedOut()), ms);
     Promise.resolve()
       .then(work)
       .then(resolve, reject)

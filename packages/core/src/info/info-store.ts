@@ -6,7 +6,8 @@ export type InfoRow = { readonly [F in InfoField]?: string | undefined };
 
 /**
  * Milliseconds since the call that a write belongs to. A write may wait for its predecessor, for a connection, or for
- * a backend that is down: ask at the last moment, right before the statement leaves.
+ * a backend that is down: ask at the last moment, right before the statement leaves, and before the backend's clock
+ * is read. A call may seem later than it was by the time that its statement takes, never earlier.
  */
 export type Age = () => number;
 

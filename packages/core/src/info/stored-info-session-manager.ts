@@ -148,15 +148,11 @@ export class StoredInfoSessionManager extends InfoSessionManager implements Asyn
   }
 
   async #close(): Promise<void> {
-    // Timers of ours hold no process open, so one that does has to wait with whoever awaits this.
-    const holdOpen = setInterval(() => undefined, this.#sendTimeoutMs);
     try {
       await this.#writes.settledForAll();
       await withinMs(this.#sendTimeoutMs, () => this.#store.close());
     } catch (error) {
       this.#report(asSessionError(error));
-    } finally {
-      clearInterval(holdOpen);
     }
   }
 

@@ -1,4 +1,4 @@
-import { type PostgresServer, startPostgres, TcpProxy } from 'test-support';
+import { type PostgresServer, spawnNode, startPostgres, TcpProxy } from 'test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CLIENT, openInfo } from './info-harness.ts';
 
@@ -162,5 +162,23 @@ describe('PostgreSQL that is away', () => {
     expect(info.codes).toContain('timeout');
     proxy.blackhole(false);
     await expect.poll(() => proxy.connections).toEqual([]);
+  });
+});
+
+describe('a process that does not close its manager', () => {
+  const run = async (url: string): Promise<{ output: string; code: number | null; ms: number }> => {
+    const started = performance.now();
+    await using program = await spawnNode(new URL('exit-program.ts', import.meta.url), [url]);
+    const { code } = await program.exited;
+    return { output: program.output.trim(), code, ms: performance.now() - started };
+  };
+
+  it('info-faults/exit: ends by itself, but hears first what became of its call', async () => {
+    expect(await run(server.url)).toMatchObject({ output: 'stored', code: 0 });
+    const proxy = await TcpProxy.start(server);
+    await proxy.close();
+    const away = await run(proxy.url(server.url));
+    expect(away).toMatchObject({ output: 'unavailable', code: 0 });
+    expect(away.ms).toBeLessThan(8_000);
   });
 });
