@@ -17,6 +17,17 @@ export function signal(pids: readonly number[], name: NodeJS.Signals): void {
   }
 }
 
+/** Whether a process still holds what it used: not once it is gone, or only waits for its parent to notice. */
+export function isRunning(pid: number): boolean {
+  try {
+    if (process.platform === 'linux') return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function readFromProc(pid: number): number[] {
   try {
     return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);

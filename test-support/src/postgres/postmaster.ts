@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { childrenOf, signal } from '../process-tree.ts';
+import { childrenOf, isRunning, signal } from '../process-tree.ts';
 import { serverEnvironment } from '../run-program.ts';
 import { serverAccount } from '../server-account.ts';
 import { waitFor } from '../wait-for.ts';
@@ -63,8 +63,11 @@ export class Postmaster {
 
   /** SIGKILL to everything at once, as when the machine loses power. */
   async kill(): Promise<void> {
+    const children = childrenOf(this.pid);
     this.#killAll();
     await this.exited;
+    // The next server does not start while one of them still holds the shared memory.
+    await waitFor(() => !children.some(isRunning), { message: 'the processes of PostgreSQL to end' });
   }
 
   /** SIGSTOP to everything: connections stay open, nobody answers. */
