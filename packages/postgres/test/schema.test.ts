@@ -96,6 +96,19 @@ describe('creating', () => {
     await new Producer(other).control({ kind: 'claim', session: 'old', claim: 'c2' });
   });
 
+  it('schema/upgrade-messages: a name that version 0.3.0 gave to its notifications may stay', async () => {
+    const url = await server.createDatabase();
+    await queryOnce(
+      url,
+      'create table my_messages (id text primary key, value text not null, created_at timestamp not null default now())',
+    );
+    await queryOnce(url, "insert into my_messages (id, value) values ('old', '{}')");
+    const node = await openBackplane({ connectionString: url, tableName: 'my_messages' });
+    const producer = new Producer(node);
+    await producer.control({ kind: 'claim', session: 'old', claim: 'c1' });
+    expect(await node.backplane.locate('old')).toBe('attached');
+  });
+
   it('schema/time-zones: ages do not depend on the time zone of a session', async () => {
     const url = await server.createDatabase();
     const node = await openBackplane({ connectionString: url });

@@ -50,7 +50,8 @@ ${createClaims(t)}`;
 
 /**
  * The table of version 0.3.0 has the two documented columns and `id` alone as its key. Its rows live for ten seconds
- * and say nothing that the new columns need, so they go.
+ * and say nothing that the new columns need, so they go. There, `tableName` of the subscription manager named a table
+ * of notifications on their way: such a one gets the same columns.
  */
 function createClaims(t: StreamNames): string {
   return `
@@ -59,9 +60,10 @@ if not exists (select from pg_catalog.pg_attribute where attrelid = ${literal(t.
   delete from ${t.claims};
   execute coalesce((select format('alter table %s drop constraint %I', conrelid::regclass, conname)
     from pg_catalog.pg_constraint where conrelid = ${literal(t.claims)}::regclass and contype = 'p'), 'select');
-  alter table ${t.claims} add ns text not null, add claim text not null, add node text not null,
-    add floor bigint not null, add at bigint not null, add origin bigint, add detach bigint, add sent bigint,
-    add primary key (ns, id);
+  alter table ${t.claims} drop column if exists value, drop column if exists created_at,
+    add column if not exists updated_at timestamp default now(), add ns text not null, add claim text not null,
+    add node text not null, add floor bigint not null, add at bigint not null, add origin bigint, add detach bigint,
+    add sent bigint, add primary key (ns, id);
 end if;
 create index if not exists ${t.index('_held_by')} on ${t.claims} (ns, node);
 create index if not exists ${t.index('_released')} on ${t.claims} (ns, updated_at) where detach is not null;`;
