@@ -22,6 +22,8 @@ export interface NodeProcess extends AsyncDisposable {
   send(message: unknown): void;
   /** Takes the oldest message that fits and that nobody has taken yet, or waits for it. */
   nextMessage<T>(fits?: (message: T) => boolean, options?: NextMessageOptions): Promise<T>;
+  /** For messages too many to be waited for one by one: `listener` is told of each as it comes, and takes it by returning true. */
+  onMessage(listener: (message: unknown) => boolean): void;
   /** SIGSTOP: nothing of it runs any more, its connections stay open. */
   freeze(): void;
   /** SIGCONT. */
@@ -52,7 +54,10 @@ export async function spawnNode(
   void exited.then(callOff);
 
   const messages: unknown[] = [];
-  child.on('message', (message) => messages.push(message));
+  const listeners: ((message: unknown) => boolean)[] = [];
+  child.on('message', (message) => {
+    if (!listeners.some((listener) => listener(message))) messages.push(message);
+  });
 
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -77,6 +82,11 @@ export async function spawnNode(
         },
         { timeoutMs, message: () => `a message of process ${pid}; its output:\n${output}` },
       ).then(({ message }) => message);
+    },
+    onMessage(listener) {
+      listeners.push(listener);
+      // What has come before is told as well, in its order.
+      messages.splice(0, messages.length, ...messages.filter((message) => !listener(message)));
     },
     freeze: () => void child.kill('SIGSTOP'),
     thaw: () => void child.kill('SIGCONT'),

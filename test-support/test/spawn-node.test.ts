@@ -13,6 +13,23 @@ it('spawn-node/messages: speaks JSON both ways and captures the output', async (
   await waitFor(() => child.output.includes('counting sheep'));
 });
 
+it('spawn-node/on-message: a listener takes what it wants, what came before it included, in order', async () => {
+  await using child = await spawnNode(counter);
+  const later = await child.nextMessage<{ count: number }>(({ count }) => count === 3);
+  const heard: number[] = [];
+  child.onMessage((message) => {
+    const { count } = message as { count?: number };
+    if (count === undefined) return false;
+    heard.push(count);
+    return true;
+  });
+  child.send('not a count');
+  expect(await child.nextMessage()).toMatchObject({ echo: 'not a count' });
+  await waitFor(() => heard.length > 5);
+  expect(later.count).toBe(3);
+  expect(heard).toEqual(heard.map((_, i) => [0, 1, 2][i] ?? i + 1));
+});
+
 it('spawn-node/freeze: a frozen child says nothing until it is thawed', async () => {
   await using child = await spawnNode(counter);
   const frozenAt = await child.nextMessage<{ count: number }>();
