@@ -34,6 +34,10 @@ begin
   v_lossy := current_setting('synchronous_commit') = 'off';
   v_local := v_lossy or current_setting('synchronous_commit') = 'local'
     or current_setting('synchronous_standby_names') = '';
+  -- That a crash can take the end of this log has to outlive that crash: the first append that says so is flushed.
+  if v_lossy and not exists (select from ${t.head} h where h.ns = p_ns and h.lossy_on_crash) then
+    perform set_config('synchronous_commit', 'local', true);
+  end if;
 
   -- 2. Lock and advance, until commit.
   v_count := (select sum(n) from unnest(p_counts) as n); v_bytes := octet_length(p_body);
