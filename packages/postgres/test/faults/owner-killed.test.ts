@@ -1,0 +1,129 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type PostgresServer, startPostgres, waitFor } from 'test-support';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Client } from './support/client.ts';
+import { figure } from './support/figures.ts';
+import { CLEAN } from './support/oracle.ts';
+import type { RemoteNode } from './support/remote-node.ts';
+import { OUTAGE_CODES, Rig } from './support/rig.ts';
+
+let server: PostgresServer;
+beforeAll(async () => {
+  server = await startPostgres();
+});
+afterAll(() => server.stop());
+
+/** The cursor that the node which holds a session wrote last. */
+async function writtenCursor(rig: Rig, session: string): Promise<number> {
+  const [row] = await rig.query<{ cursor: string }>(
+    `select n.cursor::text from tmcp_sessions c join tmcp_sessions_node n on n.ns = c.ns and n.id = c.node
+     where c.ns = 'default' and c.id = $1`,
+    [session],
+  );
+  return Number(row?.cursor);
+}
+
+/** Waits until the holder of these sessions has written a cursor since it took them over. */
+async function settledIn(rig: Rig): Promise<void> {
+  await waitFor(async () => {
+    const [row] = await rig.query<{ all: boolean }>(
+      `select bool_and(n.cursor > c.at) as all from tmcp_sessions c join tmcp_sessions_node n on n.ns = c.ns and n.id = c.node`,
+    );
+    return row?.all;
+  });
+}
+
+/** SIGKILL. @returns the cursor that it leaves behind for a session of its own */
+async function kill(rig: Rig, owner: RemoteNode, { session }: Client): Promise<number> {
+  await owner.kill();
+  return writtenCursor(rig, session);
+}
+
+describe.concurrent('a process that is killed', () => {
+  it('faults/owner-killed: its sessions are free in under a second, and go on elsewhere with and without an id', async () => {
+    await using rig = await Rig.on(server);
+    const survivors = [rig.node(), rig.node()];
+    const [first, second] = survivors as [(typeof survivors)[0], (typeof survivors)[0]];
+    const owners = await Promise.all([rig.remote(), rig.remote(), rig.remote()]);
+    const clients = await rig.connected(12, [first]);
+    const load = rig.load({ nodes: survivors, pauseMs: 2 });
+    for (const owner of owners) {
+      await Promise.all(clients.map((client) => client.connect(owner, { resume: true })));
+      await settledIn(rig);
+      const [sample] = clients as [Client];
+      const killed = performance.now();
+      const cursor = await kill(rig, owner, sample);
+      await waitFor(async () => !(await first.has(sample.session)), { timeoutMs: 1_000 });
+      figure('killed: has() is false after', performance.now() - killed);
+      const seen = new Map(clients.map((client) => [client.session, client.labels.length]));
+      const moved = performance.now();
+      await Promise.all(
+        clients.map((client, i) => client.connect(second, i % 2 ? { resume: true } : { mayRepeat: true })),
+      );
+      await waitFor(() => clients.every((client) => client.labels.length > (seen.get(client.session) ?? 0)));
+      figure('killed: all streams of the successor deliver after', performance.now() - moved);
+      const verdict = await rig.settled();
+      expect(verdict).toMatchObject(CLEAN);
+      // Only what lay beyond the last written cursor may have come again.
+      const stream = sample.connections.length - 1;
+      expect(verdict.repeated.filter((repeat) => repeat.stream === stream && repeat.position <= cursor)).toEqual([]);
+    }
+    await load.stop();
+    expect(await rig.settled()).toMatchObject(CLEAN);
+    expect(rig.ledger.refusals).toEqual({});
+    expect(rig.reportsBeside(...OUTAGE_CODES)).toEqual([]);
+  });
+
+  it('faults/owner-killed-chain: three owners in a row die before, while and after they take over, nothing is lost', async () => {
+    await using rig = await Rig.on(server);
+    const survivor = rig.node();
+    const [a, b, c] = (await Promise.all([rig.remote(), rig.remote(), rig.remote()])) as [
+      RemoteNode,
+      RemoteNode,
+      RemoteNode,
+    ];
+    const clients = await rig.connected(10, [survivor]);
+    const load = rig.load({ nodes: [survivor], pauseMs: 2 });
+    await Promise.all(clients.map((client) => client.connect(a)));
+    await sleep(700);
+    await a.kill();
+    // Waits for what it can know of its predecessor, and dies before it knows.
+    await Promise.all(clients.map((client) => client.connect(b, { mayRepeat: true })));
+    await b.kill();
+    await Promise.all(clients.map((client) => client.connect(c, { mayRepeat: true })));
+    await waitFor(() => clients.every(({ connection }) => connection.frames.length > 0));
+    // In the middle of its replays.
+    await c.kill();
+    await Promise.all(clients.map((client) => client.connect(survivor, { mayRepeat: true })));
+    await load.stop();
+    expect(await rig.settled()).toMatchObject(CLEAN);
+    expect(rig.reportsBeside(...OUTAGE_CODES)).toEqual([]);
+  });
+
+  it('faults/owner-killed-in-replay: a long replay is cut off by a crash, and its successor without an id misses nothing', async () => {
+    await using rig = await Rig.on(server);
+    const { proxy, url } = await rig.proxy();
+    const survivor = rig.node();
+    const owner = await rig.remote({ connectionString: url, heartbeatMs: 100 });
+    const clients = await rig.connected(3, [survivor]);
+    await Promise.all(clients.map((client) => client.disconnect()));
+    // Several pages, each of which takes a while.
+    const backlog = 200;
+    for (let i = 0; i < backlog; i += 10) {
+      await Promise.all(Array.from({ length: 10 }, () => rig.publish(survivor, undefined, 'x'.repeat(60_000))));
+    }
+    proxy.delay(40);
+    await Promise.all(clients.map((client) => client.connect(owner)));
+    await waitFor(() => clients.every(({ labels }) => labels.length > backlog / 10));
+    await owner.kill();
+    for (const { labels } of clients) expect(labels.length).toBeLessThan(backlog);
+    await Promise.all(clients.map((client) => client.connect(survivor, { mayRepeat: true })));
+    const verdict = await rig.settled();
+    expect(verdict).toMatchObject(CLEAN);
+    // While a stream replays, its replay may come again, but nothing that an earlier stream has brought.
+    const detached = Math.max(...clients.map((client) => client.connections[0]?.frames.length ?? 0));
+    expect(detached).toBe(1);
+    expect(clients.map(({ labels }) => labels.filter((label) => label === labels[0]).length)).toEqual([1, 1, 1]);
+    expect(rig.reportsBeside(...OUTAGE_CODES)).toEqual([]);
+  });
+});

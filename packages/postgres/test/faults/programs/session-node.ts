@@ -1,0 +1,74 @@
+// A server process: one manager and the streams that its parent opens on it. Tells each frame the moment it is read.
+import { type Line, LocalLine } from '../support/line.ts';
+import { LocalNode } from '../support/test-node.ts';
+import type { Failure, Order, ProgramOptions, Told } from '../support/wire.ts';
+
+const [, , options = '{}'] = process.argv;
+const lines = new Map<number, Line>();
+const node = new LocalNode(JSON.parse(options) as ProgramOptions, ({ code, message }) =>
+  tell({ told: 'report', code, message }),
+);
+
+process.on('unhandledRejection', (reason) => tell({ told: 'escaped', error: String(reason) }));
+process.on('uncaughtException', (error) => tell({ told: 'escaped', error: String(error.stack) }));
+process.on('message', (order: Order) => void carryOut(order));
+// Without its parent it has nothing to do.
+process.on('disconnect', () => process.exit());
+tell({ told: 'ready', pid: process.pid });
+
+function tell(told: Told): void {
+  if (process.connected) process.send?.(told);
+}
+
+async function carryOut(order: Order): Promise<void> {
+  if (order.order === 'open') return open(order.line, order.session, order.lastEventId);
+  try {
+    tell({ told: 'answer', call: order.call, ...answerOf(await answer(order)) });
+  } catch (error) {
+    tell({ told: 'answer', call: order.call, failure: failureOf(error) });
+  }
+}
+
+function answerOf(value: unknown): { value?: boolean } {
+  return value === undefined ? {} : { value: value as boolean };
+}
+
+function answer(order: Exclude<Order, { order: 'open' }>): unknown {
+  switch (order.order) {
+    case 'publish':
+      return node.publish(order.sessions ?? undefined, order.frame);
+    case 'has':
+      return node.has(order.session);
+    case 'delete':
+      return node.delete(order.session);
+    case 'stats':
+      return node.stats();
+    case 'close':
+      return node.close();
+    default:
+      return lines.get(order.line)?.[order.order]();
+  }
+}
+
+function open(number: number, session: string, lastEventId: string | undefined): void {
+  const line = new LocalLine(
+    node.manager,
+    session,
+    lastEventId,
+    (frame) => tell({ told: 'frame', line: number, frame }),
+    (state) => {
+      tell({ told: 'state', line: number, state });
+      lines.delete(number);
+    },
+  );
+  lines.set(number, line);
+  line.created.then(
+    () => tell({ told: 'created', line: number }),
+    (error) => tell({ told: 'created', line: number, failure: failureOf(error) }),
+  );
+}
+
+function failureOf(error: unknown): Failure {
+  const { code = 'unknown', message } = error as { code?: string; message: string };
+  return { code, message };
+}
