@@ -1,8 +1,9 @@
 import { SessionError } from '../errors.ts';
 import { assertSessionId } from '../session-id.ts';
 import { type CreateStreamOptions, StreamSessionManager } from '../stream-session-manager.ts';
+import type { Liveness } from './backplane.ts';
 import type { OutgoingControl } from './batch.ts';
-import { after, sleep } from './clock.ts';
+import { after, backOffMs, elapsedMs, type Moment, now, sleep } from './clock.ts';
 import { withDeadline } from './deadline.ts';
 import { EVERYONE } from './entries.ts';
 import { LocalStreams, type StreamStats } from './local-streams.ts';
@@ -165,11 +166,26 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
   }
 
   async #isHeldElsewhere(id: string): Promise<boolean> {
+    const started = now();
     await this.#streams.releasesStored(id);
-    const first = await this.#node.backplane.locate(id);
+    const first = await this.#locate(id, started);
     if (first !== 'suspect') return first === 'attached';
     await sleep(SECOND_LOOK_MS);
-    return (await this.#node.backplane.locate(id)) === 'attached';
+    return (await this.#locate(id, started)) === 'attached';
+  }
+
+  /** A connection that is lost while it asks is no answer: it asks again, as long as there is time. */
+  async #locate(id: string, started: Moment): Promise<Liveness | undefined> {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        return await this.#node.backplane.locate(id);
+      } catch (error) {
+        const passes = !SessionError.is(error) || error.code === 'unavailable' || error.code === 'timeout';
+        const pauseMs = backOffMs(attempt, 20, 1_000);
+        if (!passes || elapsedMs(started) + pauseMs >= this.#node.settings.sendTimeoutMs) throw error;
+        await sleep(pauseMs);
+      }
+    }
   }
 
   #measure(data: string): number {
