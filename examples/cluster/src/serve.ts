@@ -36,8 +36,14 @@ const sessions: SessionSet = backend.sessions(address);
 const sseSessions = sessions.namespace('sse');
 
 const server = createServer(options.name, new Notebook(options.notebook));
-const http = new HttpTransport(server, { path: '/mcp', ...forTransport(sessions) });
-const sse = new SseTransport(server, { path: '/sse', endpoint: '/message', ...forTransport(sseSessions) });
+// Pages of other sites, which a browser may have open on this machine, have no business here.
+const http = new HttpTransport(server, { path: '/mcp', allowedOrigins: [], ...forTransport(sessions) });
+const sse = new SseTransport(server, {
+  path: '/sse',
+  endpoint: '/message',
+  allowedOrigins: [],
+  ...forTransport(sseSessions),
+});
 
 /** Options of a transport. Without `ReconnectingStreams` this would be the set itself: `{ path: '/mcp', ...sessions }`. */
 function forTransport({ sessionManager: { streams, info }, subscriptionManager }: SessionSet) {

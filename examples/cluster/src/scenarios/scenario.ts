@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import type { SessionClient, TransportKind } from '../clients/session-client.ts';
 import type { Cluster } from '../cluster.ts';
 import type { OwnServer } from '../own-server.ts';
@@ -39,7 +40,9 @@ export function milliseconds(from: number, to: number = performance.now()): numb
   return Math.round(to - from);
 }
 
-/** 1, 2, ... `last` */
-export function numbersUpTo(last: number): number[] {
-  return Array.from({ length: last }, (_, index) => index + 1);
+/** @throws unless the numbers are 1, 2, ... `count`; the message names the first that is not in its place */
+export function assertInOrder(numbers: readonly number[], count: number): void {
+  const wrong = numbers.findIndex((number, index) => number !== index + 1);
+  if (wrong >= 0) assert.fail(`notification ${numbers[wrong]} came where ${wrong + 1} was due`);
+  assert.equal(numbers.length, count, 'notifications are missing');
 }
