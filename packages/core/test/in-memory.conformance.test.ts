@@ -3,11 +3,12 @@ import {
   DeliveryNode,
   deliveryRules,
   InMemoryStreamSessionManager,
+  InMemorySubscriptionManager,
   InProcessBackplane,
   InProcessHub,
   readOptions,
 } from '@tmcp/session-manager';
-import { streamSessionManagerSuite } from '@tmcp/session-manager/testing';
+import { renewEpoch, streamSessionManagerSuite, subscriptionManagerSuite } from '@tmcp/session-manager/testing';
 
 streamSessionManagerSuite({
   name: 'in memory',
@@ -21,6 +22,18 @@ streamSessionManagerSuite({
         const manager = new BackplaneStreamSessionManager(new DeliveryNode(backplane, settings));
         return { manager, kill: () => backplane.close() };
       },
+      cleanUp: async () => undefined,
+    };
+  },
+});
+
+subscriptionManagerSuite({
+  name: 'in memory',
+  setUp: async () => {
+    const hub = new InProcessHub();
+    return {
+      open: (options) => new InMemorySubscriptionManager({ hub, ...options }),
+      breakContinuity: () => renewEpoch(new InProcessBackplane({ hub })),
       cleanUp: async () => undefined,
     };
   },

@@ -8,7 +8,7 @@ const SHORT = { heartbeatMs: 100, sessionTimeoutMs: 800 };
 /** A process that dies gives its sessions back. */
 export const streamDeathCases: StreamCases = {
   'streams/death-has: the streams of a dead process are not known for long': async ({ open, openMortal, client }) => {
-    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 200 }), open(SHORT)];
+    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 1_000 }), open(SHORT)];
     const [one, other] = [client(), client()];
     await one.connect(a.manager);
     await other.connect(b);
@@ -23,7 +23,7 @@ export const streamDeathCases: StreamCases = {
     openMortal,
     client,
   }) => {
-    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 200 }), open(SHORT)];
+    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 1_000 }), open(SHORT)];
     const s = client();
     await s.connect(a.manager);
     for (const label of labels(10)) await b.publish([s.session], frame(label));
@@ -39,7 +39,7 @@ export const streamDeathCases: StreamCases = {
     openMortal,
     client,
   }) => {
-    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 200 }), open(SHORT)];
+    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 1_000 }), open(SHORT)];
     const s = client();
     await s.connect(a.manager);
     for (const label of labels(10)) await b.publish([s.session], frame(label));
@@ -60,7 +60,7 @@ export const streamDeathCases: StreamCases = {
     openMortal,
     client,
   }) => {
-    const [a, b, c] = [openMortal({ ...SHORT, sendTimeoutMs: 200 }), open(SHORT), open(SHORT)];
+    const [a, b, c] = [openMortal({ ...SHORT, sendTimeoutMs: 1_000 }), open(SHORT), open(SHORT)];
     const s = client();
     await s.connect(a.manager);
     await b.publish([s.session], frame('1'));
@@ -82,7 +82,7 @@ export const streamDeathCases: StreamCases = {
     openMortal,
     client,
   }) => {
-    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 200 }), open(SHORT)];
+    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 1_000 }), open(SHORT)];
     const s = client();
     await s.connect(a.manager);
     await b.publish([s.session], frame('1'));

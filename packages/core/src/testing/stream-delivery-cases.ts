@@ -194,23 +194,26 @@ export const streamDeliveryCases: StreamCases = {
     expect(await a.has('same')).toBe(true);
   },
 
-  'streams/boot-broadcasts: equal list changes from before the first connection are merged, later ones are not':
-    async ({ a, open, client }) => {
-      const s = client();
-      await s.connect(a);
-      const booting = open();
-      const sent = [
-        ...labels(5).map(() => booting.publish(undefined, listChanged('tools'))),
-        booting.publish(undefined, listChanged('prompts')),
-        booting.publish(undefined, frame('other')),
-        booting.publish(undefined, frame('other')),
-      ];
-      await Promise.all(sent);
-      await s.hasExactly(booting, ['tools changed', 'prompts changed', 'other', 'other']);
-      await Promise.all(labels(3).map(() => booting.publish(undefined, listChanged('tools'))));
-      await s.drain(booting);
-      expect(s.labels.slice(4)).toEqual(['tools changed', 'tools changed', 'tools changed']);
-    },
+  'streams/boot-broadcasts: equal list changes are merged before the first connection, later not': async ({
+    a,
+    open,
+    client,
+  }) => {
+    const s = client();
+    await s.connect(a);
+    const booting = open();
+    const sent = [
+      ...labels(5).map(() => booting.publish(undefined, listChanged('tools'))),
+      booting.publish(undefined, listChanged('prompts')),
+      booting.publish(undefined, frame('other')),
+      booting.publish(undefined, frame('other')),
+    ];
+    await Promise.all(sent);
+    await s.hasExactly(booting, ['tools changed', 'prompts changed', 'other', 'other']);
+    await Promise.all(labels(3).map(() => booting.publish(undefined, listChanged('tools'))));
+    await s.drain(booting);
+    expect(s.labels.slice(4)).toEqual(['tools changed', 'tools changed', 'tools changed']);
+  },
 
   'streams/many-receivers: one message reaches 10,000 named sessions': async ({ a, b, client }) => {
     const ids = Array.from({ length: 10_000 }, (_, index) => `many-${index}`);

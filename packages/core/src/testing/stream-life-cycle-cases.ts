@@ -15,6 +15,7 @@ export const streamLifeCycleCases: StreamCases = {
     await one.connect(a);
     await other.connect(b);
     await a.publish([one.session], frame('1'));
+    await one.receives('1');
     await a.close();
     await one.stream.ends();
     expect(one.stream.state).toBe('ended');
