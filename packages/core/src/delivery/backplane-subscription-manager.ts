@@ -39,6 +39,7 @@ export class BackplaneSubscriptionManager extends SubscriptionManager implements
     super();
     this.#node = node;
     this.#registry = new SubscriptionRegistry({
+      acknowledgeTimeoutMs: node.settings.sendTimeoutMs,
       maxWaitingBytes: node.settings.maxStreamBufferBytes,
       report: (error) => node.report(error),
     });
@@ -49,18 +50,14 @@ export class BackplaneSubscriptionManager extends SubscriptionManager implements
    * Registers a subscription and acknowledges it, once this process hears of every notification.
    *
    * @returns false when this pair of id and origin is registered already
-   * @throws SessionError `closed`, `unavailable`, or why the backend refuses; what `acknowledge` threw. The transport
+   * @throws SessionError `closed`, `unavailable`, `timeout`, or why the backend refuses; what `acknowledge` threw. The transport
    *   shows the message to the client.
    */
   override async create(subscription: Subscription, callbacks: SubscriptionCallbacks): Promise<boolean> {
     this.#assertOpen();
     await this.#node.ready();
     this.#assertOpen();
-    return withDeadline(
-      this.#registry.add(subscription, callbacks),
-      this.#node.settings.sendTimeoutMs,
-      () => new SessionError('timeout', 'the subscription was not acknowledged within "sendTimeoutMs"'),
-    );
+    return this.#registry.add(subscription, callbacks);
   }
 
   /** Sends a notification. Never rejects: what is not accepted is reported through `onError`. Use `publish` to know. */

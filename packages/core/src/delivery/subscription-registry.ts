@@ -6,6 +6,7 @@ import {
   type Subscription,
   type SubscriptionCallbacks,
 } from '../subscription-manager.ts';
+import { withDeadline } from './deadline.ts';
 
 type Registration = {
   readonly subscription: Subscription;
@@ -13,11 +14,13 @@ type Registration = {
   /** Settles when everything handed over so far was sent; starts behind the acknowledgement. */
   tail: Promise<void>;
   waitingBytes: number;
-  acknowledged: boolean;
+  /** Nothing is sent any more: it was closed, or never acknowledged. */
+  removed: boolean;
   closing: Promise<boolean> | undefined;
 };
 
 export type RegistryOptions = {
+  readonly acknowledgeTimeoutMs: number;
   readonly maxWaitingBytes: number;
   readonly report: (error: unknown) => void;
 };
@@ -51,34 +54,29 @@ export class SubscriptionRegistry {
    * Registers and acknowledges.
    *
    * @returns false when the pair of id and origin is registered already
-   * @throws what `acknowledge` threw; the registration is forgotten then
+   * @throws what `acknowledge` threw, or SessionError `timeout`; the registration is forgotten then
    */
   async add(subscription: Subscription, callbacks: SubscriptionCallbacks): Promise<boolean> {
     const { id, origin } = subscription;
     const registrations = this.#origins.get(origin) ?? new Map<string | number, Registration>();
     if (registrations.has(id)) return false;
-    // In an async function a synchronous throw is a rejection as well.
-    const acknowledged = (async () => callbacks.acknowledge())();
+    // It is registered before it is acknowledged: a transport that finds its client gone closes from inside that call.
+    const acknowledged = withDeadline(
+      Promise.resolve().then(() => callbacks.acknowledge()),
+      this.#options.acknowledgeTimeoutMs,
+      () => new SessionError('timeout', 'the subscription was not acknowledged within "sendTimeoutMs"'),
+    );
     const registration: Registration = {
       subscription,
       callbacks,
-      tail: acknowledged.then(
-        () => undefined,
-        () => undefined,
-      ),
+      tail: acknowledged.catch(() => this.#remove(registration)),
       waitingBytes: 0,
-      acknowledged: false,
+      removed: false,
       closing: undefined,
     };
     registrations.set(id, registration);
     this.#origins.set(origin, registrations);
-    try {
-      await acknowledged;
-    } catch (error) {
-      this.#remove(registration);
-      throw error;
-    }
-    registration.acknowledged = true;
+    await acknowledged;
     return true;
   }
 
@@ -134,7 +132,7 @@ export class SubscriptionRegistry {
     registration.waitingBytes += bytes;
     registration.tail = registration.tail.then(async () => {
       registration.waitingBytes -= bytes;
-      if (registration.closing) return;
+      if (registration.closing || registration.removed) return;
       try {
         await registration.callbacks.send(notification);
         this.#delivered += 1;
@@ -160,6 +158,7 @@ export class SubscriptionRegistry {
   }
 
   #remove(registration: Registration): void {
+    registration.removed = true;
     const { id, origin } = registration.subscription;
     const registrations = this.#origins.get(origin);
     if (registrations?.get(id) !== registration) return;
