@@ -58,6 +58,8 @@ export class PostgresBackplane implements Backplane {
   #subscription: Subscription | undefined;
   #statements: { readonly names: StreamNames; readonly text: Statements } | undefined;
   #channel: string | undefined;
+  /** First key of the lock that the listening connection took; another one once the tables were restored from a dump. */
+  #lockClass: string | undefined;
   #closed: Promise<void> | undefined;
 
   constructor(connection: PostgresConnection, options: PostgresBackplaneOptions) {
@@ -83,9 +85,9 @@ export class PostgresBackplane implements Backplane {
     const [row = []] = await this.#rows('beat', values, (text, all) =>
       session ? session.query(text, all, timeoutMs) : this.#connection.query(text, all),
     );
-    const [epoch, head, trimmed, token, isNew, channel, listens] = row;
-    if (session && (listens !== 't' || channel !== this.#channel)) {
-      void session.end(new Error('the server no longer sends notifications of this namespace to this connection'));
+    const [epoch, head, trimmed, token, isNew, channel, listens, lockClass] = row;
+    if (session && (listens !== 't' || channel !== this.#channel || lockClass !== this.#lockClass)) {
+      void session.end(new Error('what this connection listens to or has locked is no longer that of this namespace'));
     }
     return {
       epoch: epoch ?? '',
@@ -186,7 +188,11 @@ export class PostgresBackplane implements Backplane {
 
   #subscribe(listener: BackplaneListener): Subscription {
     return {
-      prepare: () => this.#check(),
+      prepare: async () => {
+        const state = await this.#check();
+        this.#lockClass = state.lockClass;
+        return state;
+      },
       position: async () => Number((await this.#rows('position', []))[0]?.[0]),
       heard: collectArrivals(listener),
       moved: (position) => listener.wake(position),

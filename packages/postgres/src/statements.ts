@@ -24,7 +24,7 @@ export function statements(t: StreamNames): Statements {
     append: `select * from ${t.append}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
 
     // Waits for no append and no disk. `xmax` is 0 in a row that was inserted, not updated.
-    beat: `with h as (select * from ${t.head} where ns = $1), b as (
+    beat: `with h as (select *, tableoid::int4 as class from ${t.head} where ns = $1), b as (
         insert into ${t.node} as n (ns, id, beat, cursor, lock_key)
           select $1, $2, clock_timestamp(), coalesce($3::bigint, h.pos), $5::int from h
           on conflict (ns, id)
@@ -32,7 +32,7 @@ export function statements(t: StreamNames): Statements {
           returning xmax = 0 as is_new)
       select h.epoch, h.pos, h.trimmed,
         (select l.tok from ${t.log} l where l.ns = $1 and l.last = coalesce($4::bigint, h.pos)),
-        b.is_new, h.channel, h.channel in (select pg_listening_channels()),
+        b.is_new, h.channel, h.channel in (select pg_listening_channels()), h.class,
         set_config('synchronous_commit', 'off', true)
       from h cross join b`,
 

@@ -108,7 +108,7 @@ describe.concurrent('a process that is killed', () => {
     const clients = await rig.connected(3, [survivor]);
     await Promise.all(clients.map((client) => client.disconnect()));
     // Several pages, each of which takes a while.
-    const backlog = 200;
+    const backlog = 80;
     for (let i = 0; i < backlog; i += 10) {
       await Promise.all(Array.from({ length: 10 }, () => rig.publish(survivor, undefined, 'x'.repeat(60_000))));
     }

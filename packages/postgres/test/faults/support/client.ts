@@ -6,6 +6,8 @@ import type { TestNode } from './test-node.ts';
 export type ConnectOptions = {
   /** Names the last event that was read. */
   readonly resume?: boolean;
+  /** Names this event. */
+  readonly lastEventId?: string | undefined;
   /** Promise 1 allows this stream to begin with what the client has seen: its process died and it names no event. */
   readonly mayRepeat?: boolean;
 };
@@ -67,8 +69,8 @@ export class Client {
    * Opens a stream on a node, and resolves as its `create` does. A client that names an event does not read on elsewhere; one
    * that names none reads the stream before to its end.
    */
-  async connect(node: TestNode, { resume = false, mayRepeat = false }: ConnectOptions = {}): Promise<void> {
-    const lastEventId = resume ? this.lastEventId : undefined;
+  async connect(node: TestNode, { resume = false, mayRepeat = false, ...named }: ConnectOptions = {}): Promise<void> {
+    const lastEventId = named.lastEventId ?? (resume ? this.lastEventId : undefined);
     if (lastEventId !== undefined) this.moveOn();
     const opened = this.#ledger.now();
     const line = node.open(this.session, lastEventId);
