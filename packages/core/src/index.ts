@@ -72,6 +72,7 @@ export {
   MAX_NAMESPACE_BYTES,
   type SessionSet,
   type SessionSetParts,
+  type SessionSetStats,
 } from './delivery/session-set.ts';
 
 // For authors of backends: info

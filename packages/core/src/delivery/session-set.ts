@@ -1,12 +1,13 @@
 import { SessionError } from '../errors.ts';
+import type { InfoStats } from '../info/stored-info-session-manager.ts';
 import type { InfoSessionManager } from '../info-session-manager.ts';
 import { isPlainText } from '../text.ts';
 import { BackplaneStreamSessionManager, type StreamSessionManagerStats } from './backplane-stream-session-manager.ts';
 import { BackplaneSubscriptionManager, type SubscriptionManagerStats } from './backplane-subscription-manager.ts';
 import type { DeliveryNode } from './node.ts';
 
-/** An info manager that can be stopped, as all of this project are. */
-type ClosableInfo = InfoSessionManager & { close(): Promise<void> };
+/** An info manager as all of this project are. */
+type ManagedInfo = InfoSessionManager & { close(): Promise<void>; stats(): InfoStats };
 
 export type Health = { readonly ok: boolean; readonly error: SessionError | undefined };
 
@@ -25,7 +26,8 @@ export type SessionSet<Info extends InfoSessionManager = InfoSessionManager> = {
    * @param name well-formed text of 1 to 256 bytes without control characters
    */
   namespace(name: string): SessionSet<Info>;
-  stats(): { readonly streams: StreamSessionManagerStats; readonly subscriptions: SubscriptionManagerStats };
+  /** Counters for a metrics exporter. */
+  stats(): SessionSetStats;
   /** For a readiness probe: whether the backend answered lately. Never rejects. */
   health(): Promise<Health>;
   /** Ends the streams, gives their sessions back, stores what waits, closes what was opened. Idempotent, never rejects. */
@@ -33,8 +35,14 @@ export type SessionSet<Info extends InfoSessionManager = InfoSessionManager> = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
+export type SessionSetStats = {
+  readonly streams: StreamSessionManagerStats;
+  readonly subscriptions: SubscriptionManagerStats;
+  readonly info: InfoStats;
+};
+
 /** What a backend brings to a set. */
-export type SessionSetParts<Info extends ClosableInfo> = {
+export type SessionSetParts<Info extends ManagedInfo> = {
   /** The namespace of the first set. */
   readonly namespace: string;
   /** A node on the shared connections; it is closed by the set. */
@@ -48,7 +56,7 @@ export type SessionSetParts<Info extends ClosableInfo> = {
 export const MAX_NAMESPACE_BYTES = 256;
 
 /** Makes the set that a factory such as `postgresSessions()` returns. */
-export function createSessionSet<Info extends ClosableInfo>(parts: SessionSetParts<Info>): SessionSet<Info> {
+export function createSessionSet<Info extends ManagedInfo>(parts: SessionSetParts<Info>): SessionSet<Info> {
   const sets = new Map<string, SessionSet<Info>>();
   const endings: (() => Promise<void>)[] = [];
   let closing: Promise<void> | undefined;
@@ -87,7 +95,7 @@ export function createSessionSet<Info extends ClosableInfo>(parts: SessionSetPar
       sessionManager: { streams, info },
       subscriptionManager,
       namespace: make,
-      stats: () => ({ streams: streams.stats(), subscriptions: subscriptionManager.stats() }),
+      stats: () => ({ streams: streams.stats(), subscriptions: subscriptionManager.stats(), info: info.stats() }),
       health: () => node.health(),
       close,
       [Symbol.asyncDispose]: close,
