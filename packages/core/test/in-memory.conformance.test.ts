@@ -22,6 +22,7 @@ streamSessionManagerSuite({
         const manager = new BackplaneStreamSessionManager(new DeliveryNode(backplane, settings));
         return { manager, kill: () => backplane.close() };
       },
+      breakContinuity: () => renewEpoch(new InProcessBackplane({ hub })),
       cleanUp: async () => undefined,
     };
   },

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { frame, labels } from './messages.ts';
+import { frame, frameOfSize, labels } from './messages.ts';
 import type { StreamCases } from './stream-backend.ts';
 import { until } from './until.ts';
 
@@ -72,6 +72,27 @@ export const streamClaimCases: StreamCases = {
     await s.hasExactly(b, labels(200));
     for (const stream of s.streams.slice(0, -1)) await stream.ends();
     expect(s.stream.state).toBe('open');
+  },
+
+  'streams/takeover-in-replay: a stream that is still catching up hands over what it has not read': async ({
+    open,
+    client,
+  }) => {
+    const [a, b] = [open({ maxStreamBufferBytes: 10_000 }), open({ maxStreamBufferBytes: 10_000 })];
+    const s = client();
+    await s.connect(a);
+    await s.stream.cancel();
+    await Promise.all(labels(100).map((label) => a.publish([s.session], frameOfSize(label, 1_000))));
+    for (const manager of [b, b, a, b]) {
+      const stream = await s.connect(manager, { reading: false });
+      const before = s.labels.length;
+      while (s.labels.length < before + 15) await stream.readChunk();
+      void a.send([s.session], frame(`more ${before}`));
+    }
+    await s.connect(a);
+    await s.drain(a);
+    expect(s.labels.slice(0, 100)).toEqual(labels(100));
+    expect(s.labels.slice(100)).toEqual(['more 0', 'more 15', 'more 30', 'more 45']);
   },
 
   'streams/takeover-back-and-forth: a claim ends its predecessor only, however fast they follow': async ({

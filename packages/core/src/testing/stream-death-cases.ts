@@ -98,4 +98,24 @@ export const streamDeathCases: StreamCases = {
     expect(early.labels).toEqual([]);
     expect(s.stream.labels.filter((label) => /^\d$/.test(label)).join()).toMatch(/^(1,)?2,3$/);
   },
+
+  'streams/death-of-backend: out of reach of its backend a manager refuses in time, and leaves nothing': async ({
+    b,
+    openMortal,
+    client,
+  }) => {
+    const { manager, kill } = openMortal({ sendTimeoutMs: 500 });
+    await manager.publish(undefined, frame('1'));
+    await kill();
+    const s = client();
+    const failing = [s.open(manager).created, manager.has('other'), manager.publish(['s'], frame('2'))];
+    for (const outcome of await Promise.allSettled(failing)) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { name: 'SessionError' } });
+    }
+    await manager.send(undefined, frame('3'));
+    await manager.delete(s.session);
+    expect(await b.has(s.session)).toBe(false);
+    await s.connect(b);
+    await s.hasExactly(b, []);
+  },
 };

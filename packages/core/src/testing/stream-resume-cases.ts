@@ -142,6 +142,43 @@ export const streamResumeCases: StreamCases = {
     }
   },
 
+  'streams/resume-long: however much was missed, all of it comes, in order': async ({ a, b, client }) => {
+    const [s, other] = [client(), client()];
+    await s.connect(a);
+    await other.connect(a);
+    await a.publish([s.session], frame('1'));
+    await s.receives('1');
+    await s.stream.cancel();
+    const sent = labels(2_000, 2).flatMap((label) => [
+      a.publish(Number(label) % 50 ? [s.session] : undefined, frame(label)),
+      a.publish([other.session], frame('other')),
+    ]);
+    await Promise.all(sent);
+    const last = s.stream.idOf('1');
+    await s.connect(b);
+    await s.hasExactly(b, labels(2_001));
+    const again = await s.connect(a, { lastEventId: last });
+    await s.receives('2001', again);
+    expect(again.labels.filter((label) => /^\d+$/.test(label))).toEqual(labels(2_000, 2));
+  },
+
+  'streams/resume-many: many clients at once continue on another node': async ({ b, open, client }) => {
+    const a = open();
+    const clients = labels(200).map(() => client());
+    await Promise.all(clients.map((each) => each.connect(a)));
+    await a.publish(undefined, frame('1'));
+    for (const each of clients) await each.receives('1');
+    await a.close();
+    await Promise.all([
+      b.publish(undefined, frame('2')),
+      ...clients.map((each) => b.publish([each.session], frame('3'))),
+    ]);
+    await Promise.all(clients.map((each, index) => each.connect(b, { resume: index % 2 === 0 })));
+    await b.publish(undefined, frame('4'));
+    for (const each of clients) await each.receives('4');
+    for (const each of clients) expect(each.labels).toEqual(labels(4));
+  },
+
   'streams/resume-empty-id: an empty header is no header': async ({ a, client }) => {
     const s = client();
     await s.connect(a);

@@ -4,6 +4,7 @@ import { streamClaimCases } from './stream-claim-cases.ts';
 import { streamDeathCases } from './stream-death-cases.ts';
 import { streamDeleteCases } from './stream-delete-cases.ts';
 import { streamDeliveryCases } from './stream-delivery-cases.ts';
+import { streamDiscontinuityCases } from './stream-discontinuity-cases.ts';
 import { streamLifeCycleCases } from './stream-life-cycle-cases.ts';
 import { streamLimitCases } from './stream-limit-cases.ts';
 import { streamPayloadCases } from './stream-payload-cases.ts';
@@ -26,6 +27,7 @@ export function streamSessionManagerSuite({ name, setUp }: StreamSuite): void {
     ...streamLimitCases,
     ...streamLifeCycleCases,
     ...streamDeathCases,
+    ...streamDiscontinuityCases,
     ...streamStormCase,
   };
   describe(`${name}: stream session manager`, () => {

@@ -124,7 +124,10 @@ export const subscriptionCreateCases: SubscriptionCases = {
     const one = listener({ onAcknowledge: () => new Promise((resolve) => (acknowledged = resolve)) });
     await expect(one.create(a)).rejects.toMatchObject({ code: 'timeout' });
     expect(a.stats().attached).toBe(0);
+    const other = listener();
+    await other.create(a);
     await a.publish(toolsChanged('1'));
+    await other.receives('1');
     const again = listener(one.subscription);
     expect(await again.create(a)).toBe(true);
     acknowledged();
