@@ -40,6 +40,10 @@ export class Heartbeat {
   #timer: Timer | undefined;
   #fenced = false;
   #adoption: Promise<void> | undefined;
+  /** Epochs that this node has left. One that comes back is an older copy of the log: its ids and claims are void. */
+  readonly #left = new Set<string>();
+  /** Why the log needs a new epoch, until it has one. */
+  #unproven: string | undefined;
   #discontinuities = 0;
   #failedBeats = 0;
 
@@ -65,6 +69,11 @@ export class Heartbeat {
     return this.#generation;
   }
 
+  /** Whether this node is about to take the log as it is, wherever it has got to. */
+  get isAdopting(): boolean {
+    return this.#adoption !== undefined;
+  }
+
   /** Whether the backend has answered lately. */
   get isFresh(): boolean {
     return elapsedMs(this.#lastBeat) <= this.#fenceAfterMs;
@@ -73,7 +82,13 @@ export class Heartbeat {
   /** Takes this node's place at the head of the log. */
   async register(): Promise<void> {
     const started = now();
-    this.#adopt(await this.#backplane.beat({ node: this.#host.node, cursor: undefined, check: undefined }), started);
+    const answer = await this.#backplane.beat({ node: this.#host.node, cursor: undefined, check: undefined });
+    if (this.#left.has(answer.epoch)) {
+      await this.#backplane.renewEpoch(answer.epoch);
+      await this.register();
+    } else {
+      this.#adopt(answer, started);
+    }
   }
 
   start(): void {
@@ -101,28 +116,53 @@ export class Heartbeat {
     return this.#beating;
   }
 
+  /** A heartbeat that is sent after this call: one that is under way may have been answered before. */
+  async beatAnew(): Promise<boolean> {
+    await this.#beating;
+    return this.beat();
+  }
+
+  /**
+   * Resolves when this node may write: not while it is about to take the log as it is, for it would never read what
+   * it wrote; and not after a silence in which others may have cleaned up after it, for then the backend no longer
+   * knows which batches it has stored.
+   */
+  async inPlace(): Promise<void> {
+    for (let attempt = 0; this.#adoption || this.#mayBeForgotten(); attempt += 1) {
+      await this.#adoption;
+      if (this.#mayBeForgotten() && !(await this.beatAnew())) await sleep(backOffMs(attempt, 50, 1_000));
+    }
+  }
+
+  #mayBeForgotten(): boolean {
+    return this.#host.isBeating() && elapsedMs(this.#lastBeat) > this.#settings.resumeWindowMs;
+  }
+
   /** Looks at the log now, and waits until its current epoch is adopted. */
   async adoptEpoch(): Promise<void> {
     await this.#adoption;
-    await this.#beating;
-    await this.beat();
+    await this.beatAnew();
     await this.#adoption;
   }
 
   /** The log lost something: everybody has to learn it, so it gets a new epoch. */
   async renewEpoch(reason: string): Promise<void> {
+    this.#unproven = reason;
+    const generation = this.#generation;
     try {
       await this.#backplane.renewEpoch(this.#reader.epoch);
     } catch (error) {
       this.#host.report(error);
-      return; // the next beat comes to the same conclusion
+      return; // the next beat tries again
     }
-    await this.discontinue('discontinuity', reason, false);
+    // A beat may have seen the new epoch before this answer came: then it is adopted already.
+    await this.#adoption;
+    if (generation === this.#generation) await this.discontinue('discontinuity', reason);
   }
 
   /** Ends the streams, says so, and takes the log as it is now. Never rejects. */
-  discontinue(code: SessionErrorCode, reason: string, claimsRemain: boolean): Promise<void> {
-    this.#adoption ??= this.#adoptAnew(code, reason, claimsRemain).finally(() => {
+  discontinue(code: SessionErrorCode, reason: string): Promise<void> {
+    this.#adoption ??= this.#adoptAnew(code, reason).finally(() => {
       this.#adoption = undefined;
       this.#reader.readOn();
     });
@@ -156,14 +196,17 @@ export class Heartbeat {
   /** Compares what the backend says with what this node knows. */
   async #prove(answer: BeatAnswer, check: number, token: string | undefined): Promise<void> {
     if (answer.epoch !== this.#reader.epoch) {
-      await this.discontinue('discontinuity', 'the log was started anew', false);
-    } else if (answer.registered) {
-      const reason = 'this process was silent for longer than "resumeWindowMs" and its sessions were given away';
-      await this.discontinue('evicted', reason, false);
+      await this.discontinue('discontinuity', 'the log was started anew');
     } else if (answer.head < check) {
       await this.renewEpoch('the log ends before what this process has read');
     } else if (this.#isRolledBack(answer, check, token)) {
       await this.renewEpoch('the log was rolled back and has grown again');
+    } else if (answer.registered) {
+      // Only now: a store that was set back to before this process began does not know it either.
+      const reason = 'this process was silent for longer than "resumeWindowMs" and its sessions were given away';
+      await this.discontinue('evicted', reason);
+    } else if (this.#unproven !== undefined) {
+      await this.renewEpoch(this.#unproven);
     } else {
       this.#reader.heard(answer.head);
     }
@@ -183,12 +226,12 @@ export class Heartbeat {
     );
   }
 
-  async #adoptAnew(code: SessionErrorCode, reason: string, claimsRemain: boolean): Promise<void> {
+  async #adoptAnew(code: SessionErrorCode, reason: string): Promise<void> {
     this.#discontinuities += 1;
     this.#host.report(
       new SessionError(code, `${reason}; the streams of this process were ended, their clients reconnect`),
     );
-    this.#host.streams()?.discontinued(claimsRemain);
+    this.#host.streams()?.discontinued();
     const { epoch } = this.#reader;
     for (let attempt = 0; this.#host.isBeating(); attempt += 1) {
       try {
@@ -205,6 +248,10 @@ export class Heartbeat {
 
   #adopt(answer: BeatAnswer, started: Moment): void {
     this.#generation += 1;
+    if (answer.epoch !== this.#reader.epoch) {
+      this.#left.add(this.#reader.epoch);
+      this.#unproven = undefined;
+    }
     this.#reader.adopt(answer);
     this.#lastBeat = started;
     this.#fenced = false;
@@ -221,8 +268,7 @@ export class Heartbeat {
     for (let attempt = 0; this.#fenced && this.#host.isBeating(); attempt += 1) {
       try {
         // A beat that was sent before the freeze ended proves nothing: wait it out.
-        await this.#beating;
-        if (await this.beat()) {
+        if (await this.beatAnew()) {
           await this.#adoption;
           if (!this.#fenced) return;
           const moved = await this.#reader.claimedUpTo(this.#reader.heardOf);

@@ -66,6 +66,7 @@ export class LocalStreams implements StreamConsumer {
       beginAfter: (stream, position) => this.#beginAfter(stream, position),
       beginLost: (stream) => this.#beginLost(stream),
       claimLost: (stream) => this.#drop(stream),
+      claimSkipped: (stream) => this.#end(stream, stream.position),
     });
     this.#replay = new Replay(node, {
       encode: (position, frame) => this.#encode(position, frame),
@@ -208,14 +209,14 @@ export class LocalStreams implements StreamConsumer {
     }
   }
 
-  discontinued(claimsRemain: boolean): void {
+  discontinued(): void {
     for (const stream of this.#streams.all()) {
       if (stream.beginning && !stream.beginning.answer) {
         stream.claimRead = false; // its claim is answered in the log that follows
-      } else if (claimsRemain) {
-        this.#end(stream, this.#reached(stream));
       } else {
-        this.#drop(stream);
+        // Whether its claim outlived this is not certain. Releasing one that is gone changes nothing, but who claims
+        // after one that is held and has no stream waits in vain.
+        this.#end(stream, this.#reached(stream));
       }
     }
   }

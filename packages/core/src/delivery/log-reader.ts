@@ -13,12 +13,8 @@ export type StreamConsumer = {
   ended(position: number, session: string): void;
   /** These sessions were claimed or ended while this node was not allowed to deliver. */
   moved(sessions: ReadonlySet<string>): void;
-  /**
-   * Continuity is lost: every stream whose claim is in the log ends.
-   *
-   * @param claimsRemain whether the claims are still held and have to be released
-   */
-  discontinued(claimsRemain: boolean): void;
+  /** Continuity is lost: every stream whose claim was answered ends. */
+  discontinued(): void;
   /** Everything up to this position has been handed to every stream held here. */
   lowestPosition(): number;
 };
@@ -39,7 +35,7 @@ export type LogReaderHost = {
   beat(): Promise<boolean>;
   /** Resolves when the current epoch of the log has been adopted. */
   adoptEpoch(): Promise<void>;
-  discontinue(code: SessionErrorCode, reason: string, claimsRemain: boolean): Promise<void>;
+  discontinue(code: SessionErrorCode, reason: string): Promise<void>;
   report(error: unknown): void;
 };
 
@@ -65,8 +61,12 @@ export class LogReader {
   #trimmed = 0;
   /** The furthest position known to exist. */
   #heardOf = 0;
-  /** Something may lie beyond it. */
-  #openEnded = false;
+  /** Where this node took the log as it was: nothing up to there was acted on. */
+  #adoptedAt = 0;
+  /** Each says that something may lie beyond what is known. */
+  #wakes = 0;
+  /** Those that came before the last read that found nothing. */
+  #wakesServed = 0;
   #catchingUp = false;
   #emptyReads = 0;
   #pending: Part[] = [];
@@ -97,6 +97,11 @@ export class LogReader {
     return this.#trimmed;
   }
 
+  /** Operations up to this position were never acted on here: the node took the log as it was. */
+  get adoptedAt(): number {
+    return this.#adoptedAt;
+  }
+
   get heardOf(): number {
     return this.#heardOf;
   }
@@ -113,7 +118,9 @@ export class LogReader {
   adopt(answer: BeatAnswer): void {
     this.#epoch = answer.epoch;
     this.#cursor = answer.head;
+    this.#adoptedAt = answer.head;
     this.#heardOf = answer.head;
+    this.#wakes += 1; // what was appended after this answer may have been announced before it came
     this.#token = answer.token;
     this.#trimmed = answer.trimmed;
     this.#emptyReads = 0;
@@ -123,7 +130,7 @@ export class LogReader {
 
   /** The log reaches at least this far. Without a position: it may reach further than is known. */
   heard(head: number | undefined): void {
-    if (head === undefined) this.#openEnded = true;
+    if (head === undefined) this.#wakes += 1;
     else this.#heardOf = Math.max(this.#heardOf, head);
     this.readOn();
   }
@@ -175,7 +182,7 @@ export class LogReader {
   }
 
   #behind(): boolean {
-    return this.#openEnded || this.#heardOf > this.#cursor;
+    return this.#wakes > this.#wakesServed || this.#heardOf > this.#cursor;
   }
 
   /** Without a log nothing can fill a hole: what arrives is what there is. */
@@ -198,6 +205,7 @@ export class LogReader {
   async #catchUp(): Promise<void> {
     this.#catchingUp = true;
     for (let failures = 0; this.#behind() && this.#host.mayDeliver() && this.#host.isReading(); ) {
+      const wakes = this.#wakes;
       let page: LogPage;
       try {
         page = await this.#backplane.read(this.#cursor);
@@ -209,10 +217,13 @@ export class LogReader {
       }
       if (!this.#host.mayDeliver()) break;
       if (page.epoch !== this.#epoch) {
+        const { epoch } = this;
         await this.#host.adoptEpoch();
+        if (epoch === this.#epoch) await sleep(backOffMs(failures++, 50, 5_000));
         continue;
       }
       this.trimmedTo(page.trimmed);
+      if (page.parts.length === 0) this.#wakesServed = wakes;
       if (!this.#applyPage(page)) await this.#examineEmptiness();
     }
     this.#catchingUp = false;
@@ -225,7 +236,7 @@ export class LogReader {
       if (part.last <= this.#cursor) continue;
       if (!this.#continues(part)) {
         const reason = 'the log was trimmed before this process had read it';
-        void this.#host.discontinue('discontinuity', reason, true);
+        void this.#host.discontinue('discontinuity', reason);
         return true;
       }
       if (!this.#host.mayDeliver()) return true;
@@ -236,7 +247,6 @@ export class LogReader {
       this.#emptyReads = 0;
       return true;
     }
-    this.#openEnded = false;
     return this.#heardOf <= this.#cursor;
   }
 
@@ -259,11 +269,12 @@ export class LogReader {
     this.#emptyReads += 1;
     if (this.#emptyReads > 2) {
       this.#emptyReads = 0;
-      await this.#host.discontinue('discontinuity', 'the log lacks entries that it has announced', true);
+      await this.#host.discontinue('discontinuity', 'the log lacks entries that it has announced');
       return;
     }
     this.#heardOf = this.#cursor;
     if (!(await this.#host.beat())) await sleep(100);
+    else if (!this.#behind()) this.#emptyReads = 0;
   }
 
   /** Acts on one part and moves the cursor behind it. */

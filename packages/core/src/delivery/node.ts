@@ -84,7 +84,10 @@ export class DeliveryNode {
       partBytes: backplane.limits.partBytes,
       batchBytes: backplane.limits.batchBytes,
       cursor: () => this.#reader.cursor,
-      ready: () => this.#opened(true),
+      ready: async () => {
+        await this.#opened(true);
+        await this.#heartbeat.inPlace();
+      },
       epoch: () => this.#reader.epoch,
       append: (batch) => backplane.append({ ...batch, node: this.id }),
       putLarge: (id, payload) => backplane.putLarge(id, payload),
@@ -101,6 +104,16 @@ export class DeliveryNode {
   /** Every operation up to this position was acted on. */
   get cursor(): number {
     return this.#reader.cursor;
+  }
+
+  /** Operations up to this position were never acted on here: the node took the log as it was. */
+  get adoptedAt(): number {
+    return this.#reader.adoptedAt;
+  }
+
+  /** Whether this node is about to take the log as it is, wherever it has got to. */
+  get isAdopting(): boolean {
+    return this.#heartbeat.isAdopting;
   }
 
   /** Everything up to this position may have been trimmed. */
@@ -207,7 +220,7 @@ export class DeliveryNode {
 
   /** Resolves when everything that was in the log at the time of the call has been acted on. */
   async caughtUp(): Promise<void> {
-    while (this.#state === 'open' && !(await this.#heartbeat.beat())) await sleep(100);
+    while (this.#state === 'open' && !(await this.#heartbeat.beatAnew())) await sleep(100);
     const target = this.#reader.heardOf;
     const { generation } = this.#heartbeat;
     const isBehind = (): boolean => this.cursor < target && this.#heartbeat.generation === generation;
@@ -245,8 +258,8 @@ export class DeliveryNode {
   }
 
   async #close(): Promise<void> {
+    if (this.#state !== 'idle') await this.flushed();
     if (this.#state === 'open') {
-      await this.flushed();
       this.#state = 'closing';
       await this.#heartbeat.stop();
       const late = (): SessionError => new SessionError('timeout', 'the backend did not answer the goodbye');
@@ -316,14 +329,18 @@ export class DeliveryNode {
     connected: () => {
       if (this.#state !== 'open') return;
       this.#outbox.retryNow();
-      void this.#heartbeat.beat();
+      this.#reader.heard(undefined);
+      void this.#heartbeat.beatAnew();
     },
-    disconnected: (cause) =>
+    disconnected: (cause) => {
       this.report(
         SessionError.is(cause)
           ? cause
           : new SessionError('unavailable', 'the connection to the backend was lost; reconnecting', { cause }),
-      ),
+      );
+      // Another road may be open. Others must not take this node for dead only because it lost that connection.
+      if (this.#state === 'open') void this.#heartbeat.beatAnew();
+    },
     report: (error) => this.report(error),
   };
 }

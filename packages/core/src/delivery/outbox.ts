@@ -18,7 +18,7 @@ export type OutboxHost = {
   readonly batchBytes: number;
   /** Position up to which this node has read. */
   cursor(): number;
-  /** Resolves when there is an epoch to write in. */
+  /** Resolves when there is an epoch to write in, and this node's place in it is certain. */
   ready(): Promise<void>;
   epoch(): string;
   append(batch: Omit<Batch, 'node'>): Promise<AppendAnswer>;
@@ -209,6 +209,7 @@ export class Outbox {
     let unclear = false;
     for (let attempt = 0; !this.#closed; attempt += 1) {
       try {
+        if (attempt > 0) await this.#host.ready();
         if (producer !== this.#producer) {
           if (unclear) {
             this.#enterNewEpoch(taken);
@@ -225,12 +226,12 @@ export class Outbox {
         const answer = await this.#host.append({ ...position, ...content });
         if (answer.state === 'stored') {
           this.#everAcknowledged = true;
-          if (producer !== this.#producer) {
+          if (epoch !== this.#host.epoch()) {
             // Stored, but in a log that has ended since: what was claimed there counts no more.
             this.#enterNewEpoch(taken);
             break;
           }
-          this.#acknowledged = number;
+          if (producer === this.#producer) this.#acknowledged = number;
           this.#succeed(taken, epoch, answer.last, answer.claims);
           if (answer.gap) this.#host.gap();
           break;

@@ -66,14 +66,16 @@ export class Predecessors<Waiting> {
         else if (liveness === 'suspect') suspectSince ??= now();
         const gone = suspectSince !== undefined && elapsedMs(suspectSince) >= SECOND_LOOK_MS;
         if (liveness === 'dead' || gone || elapsedMs(since) > this.#patienceMs) {
+          // Who comes from now on is watched anew: by then this answer may be old.
+          this.#nodes.delete(node);
           await this.#died(waiting, cursor);
-          break;
+          return;
         }
       } catch (error) {
         this.#report(error);
       }
       await sleep(SECOND_LOOK_MS);
     }
-    this.#nodes.delete(node);
+    if (this.#nodes.get(node) === waiting) this.#nodes.delete(node);
   }
 }

@@ -28,6 +28,8 @@ export function decideStart(answer: ClaimAnswer, lastEventId: string | undefined
   }
   if (!previous) return { kind: 'after', position: at };
   if (previous.detach !== undefined) return { kind: 'after', position: Math.max(previous.detach, floor) };
+  // Its own claim, stored twice because this node was forgotten meanwhile: nobody will release that one.
+  if (previous.claim === answer.claim) return { kind: 'lost' };
   return { kind: 'wait', previous };
 }
 

@@ -11,6 +11,8 @@ export type StreamStartsHost = {
   beginLost(stream: LocalStream): void;
   /** The log that it was claimed in has ended. */
   claimLost(stream: LocalStream): void;
+  /** This node will not read its claim, nor what concerned the session right after it. */
+  claimSkipped(stream: LocalStream): void;
 };
 
 /**
@@ -46,6 +48,10 @@ export class StreamStarts {
     beginning.answer = claim;
     beginning.start = this.#node.keepsLog ? decideStart(claim, stream.lastEventId, epoch) : { kind: 'after', position };
     stream.startAfter(earliestStart(beginning.start, claim));
+    if (this.#node.isAdopting || position <= this.#node.adoptedAt) {
+      this.#host.claimSkipped(stream);
+      return;
+    }
     if (this.#node.cursor >= position) stream.claimRead = true;
     if (beginning.passedOver) this.#begin(stream);
     else this.#settleLater(stream);
