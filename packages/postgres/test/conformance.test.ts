@@ -20,6 +20,11 @@ afterAll(async () => {
   await postgres.stop();
 });
 
+function breakContinuity(namespace: string): Promise<void> {
+  const connection = new PostgresConnection({ connectionString: postgres.url });
+  return renewEpoch(new PostgresBackplane(connection, { namespace, durability: 'commit', sessionTimeoutMs: 10_000 }));
+}
+
 /** Namespaces that this test alone uses. */
 function ownNamespaces(): (name?: string) => string {
   const test = randomUUID();
@@ -45,6 +50,7 @@ streamSessionManagerSuite({
           proxy.cutAll();
         },
       }),
+      breakContinuity: () => breakContinuity(own()),
       cleanUp: () => proxy.refuse(false),
     };
   },
@@ -57,14 +63,7 @@ subscriptionManagerSuite({
     return {
       open: ({ namespace, ...options }) =>
         new PostgresSubscriptionManager({ connectionString: postgres.url, namespace: own(namespace), ...options }),
-      breakContinuity: () =>
-        renewEpoch(
-          new PostgresBackplane(new PostgresConnection({ connectionString: postgres.url }), {
-            namespace: own(),
-            durability: 'commit',
-            sessionTimeoutMs: 10_000,
-          }),
-        ),
+      breakContinuity: () => breakContinuity(own()),
       cleanUp: async () => undefined,
     };
   },
