@@ -135,8 +135,8 @@ export class PostgresBackplane implements Backplane {
     };
   }
 
-  async locate(session: string): Promise<Liveness | undefined> {
-    const [row] = await this.#query('locate', [session, this.#sessionTimeoutMs]);
+  async locate(session: string, heardWithinMs = 0): Promise<Liveness | undefined> {
+    const [row] = await this.#query('locate', [session, this.#sessionTimeoutMs, heardWithinMs]);
     return row?.[0] as Liveness | undefined;
   }
 

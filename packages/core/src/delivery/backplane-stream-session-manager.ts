@@ -171,14 +171,15 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
     const first = await this.#locate(id, started);
     if (first !== 'suspect') return first === 'attached';
     await sleep(SECOND_LOOK_MS);
-    return (await this.#locate(id, started)) === 'attached';
+    // A process whose connection is lost time and again shows by its beats that it lives; a dead one beats no more.
+    return (await this.#locate(id, started, SECOND_LOOK_MS)) === 'attached';
   }
 
   /** A connection that is lost while it asks is no answer: it asks again, as long as there is time. */
-  async #locate(id: string, started: Moment): Promise<Liveness | undefined> {
+  async #locate(id: string, started: Moment, heardWithinMs?: number): Promise<Liveness | undefined> {
     for (let attempt = 0; ; attempt += 1) {
       try {
-        return await this.#node.backplane.locate(id);
+        return await this.#node.backplane.locate(id, heardWithinMs);
       } catch (error) {
         const passes = !SessionError.is(error) || error.code === 'unavailable' || error.code === 'timeout';
         const pauseMs = backOffMs(attempt, 20, 1_000);

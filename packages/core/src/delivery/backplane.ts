@@ -42,8 +42,12 @@ export interface Backplane {
    */
   search(session: string, after: number, upTo: number): Promise<SearchPage>;
 
-  /** The state of the node that holds a session's stream; `undefined` when no claim is held. */
-  locate(session: string): Promise<Liveness | undefined>;
+  /**
+   * The state of the node that holds a session's stream; `undefined` when no claim is held.
+   *
+   * @param heardWithinMs a node that has beaten within this time is `attached`, even if its connection is gone again
+   */
+  locate(session: string, heardWithinMs?: number): Promise<Liveness | undefined>;
 
   /** The state of a node, and the cursor it wrote last; `dead` without a cursor when it is not known. */
   inspect(node: string): Promise<{ liveness: Liveness; cursor: number | undefined }>;

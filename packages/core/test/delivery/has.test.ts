@@ -9,14 +9,17 @@ import {
   SessionError,
 } from '../../src/index.ts';
 
-/** Its first answers to `locate` are errors. */
+/** Its first answers to `locate` are errors, or it sees a process whose connection is gone. */
 class FailingBackplane extends InProcessBackplane {
   readonly errors: SessionError[] = [];
+  /** How long ago the process that it suspects beat. */
+  suspectBeatMsAgo: number | undefined;
 
-  override async locate(session: string): Promise<Liveness | undefined> {
+  override async locate(session: string, heardWithinMs = 0): Promise<Liveness | undefined> {
     const error = this.errors.shift();
     if (error) throw error;
-    return super.locate(session);
+    if (this.suspectBeatMsAgo === undefined) return super.locate(session);
+    return this.suspectBeatMsAgo < heardWithinMs ? 'attached' : 'suspect';
   }
 }
 
@@ -29,6 +32,7 @@ describe('has()', () => {
 
   afterEach(() => {
     backplane.errors.length = 0;
+    backplane.suspectBeatMsAgo = undefined;
   });
 
   it('streams/has-asks-again: survives connections that are lost while it asks', async () => {
@@ -44,5 +48,15 @@ describe('has()', () => {
   it('streams/has-deadline: says why when the backend stays away', async () => {
     backplane.errors.push(...Array.from({ length: 1_000 }, unavailable));
     await expect(streams.has('nobody')).rejects.toMatchObject({ code: 'unavailable' });
+  });
+
+  it('streams/has-beats: a process that goes on beating is alive, however often its connection is gone', async () => {
+    backplane.suspectBeatMsAgo = 100;
+    expect(await streams.has('somebody')).toBe(true);
+  });
+
+  it('streams/has-silent: a process whose connection is gone and that beats no more is dead', async () => {
+    backplane.suspectBeatMsAgo = 1_000;
+    expect(await streams.has('somebody')).toBe(false);
   });
 });
