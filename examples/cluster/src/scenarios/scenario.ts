@@ -13,13 +13,15 @@ export type World = {
 /** What was done and measured, for the summary. */
 export type Figures = {
   notifications: number;
+  /** Of these, how many came a second time. */
+  repeats: number;
   brokenConnections: number;
   /** How long it took from the end of a process until its client heard the next notification. */
   readonly recoveries: { readonly how: 'killed' | 'stopped'; readonly transport: TransportKind; readonly ms: number }[];
 };
 
 export function noFigures(): Figures {
-  return { notifications: 0, brokenConnections: 0, recoveries: [] };
+  return { notifications: 0, repeats: 0, brokenConnections: 0, recoveries: [] };
 }
 
 /**
