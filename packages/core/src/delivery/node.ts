@@ -296,6 +296,7 @@ export class DeliveryNode {
         await this.#heartbeat.register();
         break;
       } catch (error) {
+        if (this.#state !== 'opening') return; // it was closed meanwhile, and so was its backplane
         this.#openFailure = error;
         this.report(error);
         this.#refuseImpatient(error);
