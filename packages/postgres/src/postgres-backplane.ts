@@ -140,8 +140,8 @@ export class PostgresBackplane implements Backplane {
     return row?.[0] as Liveness | undefined;
   }
 
-  async inspect(node: string): Promise<{ liveness: Liveness; cursor: number | undefined }> {
-    const [row] = await this.#query('inspect', [node, this.#sessionTimeoutMs]);
+  async inspect(node: string, heardWithinMs = 0): Promise<{ liveness: Liveness; cursor: number | undefined }> {
+    const [row] = await this.#query('inspect', [node, this.#sessionTimeoutMs, heardWithinMs]);
     if (!row) return { liveness: 'dead', cursor: undefined };
     return { liveness: row[0] as Liveness, cursor: Number(row[1]) };
   }

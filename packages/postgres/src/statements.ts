@@ -52,10 +52,10 @@ export function statements(t: StreamNames): Statements {
             order by last limit ${SEARCH_PARTS}) found) f on true
       where h.ns = $1 order by f.last`,
 
-    locate: `select ${liveness(t.head, '$4')} from ${t.claims} c left join ${t.node} n on n.ns = c.ns and n.id = c.node
+    locate: `select ${liveness(t.head)} from ${t.claims} c left join ${t.node} n on n.ns = c.ns and n.id = c.node
       where c.ns = $1 and c.id = $2 and c.detach is null`,
 
-    inspect: `select ${liveness(t.head, '0')}, n.cursor from ${t.node} n where n.ns = $1 and n.id = $2`,
+    inspect: `select ${liveness(t.head)}, n.cursor from ${t.node} n where n.ns = $1 and n.id = $2`,
 
     putLarge: `insert into ${t.large} (ns, id, body, at) values ($1, $2, $3, clock_timestamp())
       on conflict (ns, id) do update set at = excluded.at`,
@@ -70,12 +70,12 @@ export function statements(t: StreamNames): Statements {
 
 /**
  * A frozen process keeps its lock, so only the beat shows it; a dead one loses it at once. `$3` is the timeout. A beat
- * that is not older than `heardWithinMs` stands for the lock: who beats lives.
+ * within the last `$4` milliseconds stands for the lock: who beats lives.
  */
-function liveness(head: string, heardWithinMs: string): string {
+function liveness(head: string): string {
   return `case
     when n.beat is null or n.beat < clock_timestamp() - $3 * interval '1 millisecond' then 'dead'
-    when n.beat > clock_timestamp() - ${heardWithinMs} * interval '1 millisecond' then 'attached'
+    when n.beat > clock_timestamp() - $4 * interval '1 millisecond' then 'attached'
     when n.lock_key is null or exists (select from pg_catalog.pg_locks l where l.locktype = 'advisory' and l.granted
       and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = current_database())
       and l.classid = ${literal(head)}::regclass and l.objid = n.lock_key::oid and l.objsubid = 2) then 'attached'

@@ -22,6 +22,8 @@ it('locate/heard-lately: a beat stands for the connection that is not there', as
   await beaten('200 ms');
   expect(await other.backplane.locate('a')).toBe('suspect');
   expect(await other.backplane.locate('a', 2_000)).toBe('attached');
+  expect((await other.backplane.inspect(owner.node)).liveness).toBe('suspect');
+  expect((await other.backplane.inspect(owner.node, 2_000)).liveness).toBe('attached');
   await beaten('2500 ms');
   expect(await other.backplane.locate('a', 2_000)).toBe('suspect');
   await beaten('1 minute');

@@ -49,8 +49,12 @@ export interface Backplane {
    */
   locate(session: string, heardWithinMs?: number): Promise<Liveness | undefined>;
 
-  /** The state of a node, and the cursor it wrote last; `dead` without a cursor when it is not known. */
-  inspect(node: string): Promise<{ liveness: Liveness; cursor: number | undefined }>;
+  /**
+   * The state of a node, and the cursor it wrote last; `dead` without a cursor when it is not known.
+   *
+   * @param heardWithinMs as for `locate`
+   */
+  inspect(node: string, heardWithinMs?: number): Promise<{ liveness: Liveness; cursor: number | undefined }>;
 
   /** Stores a payload that is too large for a part. It is kept as long as the log. Repeatable with the same id. */
   putLarge(id: string, payload: string): Promise<void>;

@@ -1,13 +1,16 @@
 import type { Liveness } from './backplane.ts';
 import { elapsedMs, now, sleep } from './clock.ts';
 
-/** A node counts as dead when its connection is missing at two looks this far apart. */
+/** A node counts as dead when its connection is missing at two looks this far apart, and it did not beat in between. */
 export const SECOND_LOOK_MS = 300;
 
 /** Most predecessors release within a few milliseconds; until then nobody asks about their node. */
 const FIRST_LOOK_MS = 20;
 
-type Inspect = (node: string) => Promise<{ liveness: Liveness; cursor: number | undefined }>;
+type Inspect = (
+  node: string,
+  heardWithinMs: number | undefined,
+) => Promise<{ liveness: Liveness; cursor: number | undefined }>;
 
 /**
  * Watches nodes whose release is awaited by streams here, one question per node and look, however many streams wait.
@@ -61,7 +64,7 @@ export class Predecessors<Waiting> {
     let suspectSince: ReturnType<typeof now> | undefined;
     while (waiting.size > 0 && !this.#stopped) {
       try {
-        const { liveness, cursor } = await this.#inspect(node);
+        const { liveness, cursor } = await this.#inspect(node, suspectSince && SECOND_LOOK_MS);
         if (liveness === 'attached') suspectSince = undefined;
         else if (liveness === 'suspect') suspectSince ??= now();
         const gone = suspectSince !== undefined && elapsedMs(suspectSince) >= SECOND_LOOK_MS;

@@ -30,7 +30,7 @@ export class StreamStarts {
     this.#node = node;
     this.#host = host;
     this.#predecessors = new Predecessors(
-      (predecessor) => node.backplane.inspect(predecessor),
+      (predecessor, heardWithinMs) => node.backplane.inspect(predecessor, heardWithinMs),
       (waiting, cursor) => this.#predecessorDied(waiting, cursor),
       (error) => node.report(error),
       node.settings.resumeWindowMs + node.settings.sessionTimeoutMs,
