@@ -126,6 +126,23 @@ describe('tcp-proxy', () => {
     await waitFor(async () => (await count()) === 0);
   });
 
+  it('tcp-proxy/end-then-reset: an end and a reset that pass at once close the connection to the server', async () => {
+    const client = dial();
+    await ask(client, 'hello');
+    const [connection] = proxy.connections;
+    connection?.blackhole('down');
+    client.socket.write(' answer me');
+    await waitFor(() => received === 'hello answer me');
+    connection?.blackhole('both');
+    client.socket.destroy();
+    await once(client.socket, 'close');
+    await sleep(50); // Its end arrives, then the answer is refused, and both wait to be passed on.
+    connection?.blackhole('up');
+    await sleep(50);
+    connection?.blackhole(false);
+    await waitFor(() => proxy.connections.length === 0);
+  });
+
   it('tcp-proxy/delay: adds to the time both ways take', async () => {
     const client = dial();
     await ask(client, 'warm');

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { reset } from './reset.ts';
 
 /** Unread bytes beyond which a lane stops reading, so that the sender feels the back-pressure of a real network. */
 const HIGH_WATER_BYTES = 64 * 1024;
@@ -37,7 +38,7 @@ export class Lane {
     this.#options = options;
     source.on('data', (chunk: Buffer) => this.#take(chunk.length, () => this.#forward(chunk)));
     source.on('end', () => this.#take(0, () => this.#destination.end()));
-    source.on('error', () => this.#take(0, () => this.#destination.resetAndDestroy()));
+    source.on('error', () => this.#take(0, () => reset(this.#destination)));
     destination.on('drain', () => {
       this.#waitsForDrain = false;
       this.flush();

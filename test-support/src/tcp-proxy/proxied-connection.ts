@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { Lane } from './lane.ts';
+import { reset } from './reset.ts';
 
 /** `up` is from the client to the server, `down` the way back. */
 export type Direction = 'up' | 'down';
@@ -45,10 +46,8 @@ export class ProxiedConnection {
 
   /** Resets both sides, as a broken network or a dying host would. */
   destroy(): void {
-    this.#client.resetAndDestroy();
-    // Before it is connected there is nothing to reset.
-    if (this.#server.connecting) this.#server.destroy();
-    else this.#server.resetAndDestroy();
+    reset(this.#client);
+    reset(this.#server);
   }
 
   /** Half-open: nothing passes in that direction, not even the end of the connection, until it is set to `false`. */
