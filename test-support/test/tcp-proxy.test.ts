@@ -127,19 +127,19 @@ describe('tcp-proxy', () => {
   });
 
   it('tcp-proxy/end-then-reset: an end and a reset that pass at once close the connection to the server', async () => {
+    const connected = once(server, 'connection');
     const client = dial();
     await ask(client, 'hello');
-    const [connection] = proxy.connections;
-    connection?.blackhole('down');
-    client.socket.write(' answer me');
-    await waitFor(() => received === 'hello answer me');
-    connection?.blackhole('both');
+    const [served] = (await connected) as [Socket];
+    proxy.blackhole('up');
     client.socket.destroy();
     await once(client.socket, 'close');
-    await sleep(50); // Its end arrives, then the answer is refused, and both wait to be passed on.
-    connection?.blackhole('up');
-    await sleep(50);
-    connection?.blackhole(false);
+    // The end of the client is held; what the server goes on sending is refused, which is held as well.
+    for (let i = 0; i < 3; i += 1) {
+      served.write('are you there?');
+      await sleep(20);
+    }
+    proxy.blackhole(false);
     await waitFor(() => proxy.connections.length === 0);
   });
 
