@@ -146,11 +146,7 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
   }
 
   async #close(): Promise<void> {
-    await withDeadline(
-      this.#streams.close(),
-      this.#node.settings.sendTimeoutMs,
-      () => new SessionError('timeout', 'the streams could not be given back within "sendTimeoutMs"'),
-    ).catch((error) => this.#node.report(error));
+    await this.#streams.close();
     await this.#node.detach();
   }
 

@@ -156,7 +156,6 @@ export class LocalStreams implements StreamConsumer {
         this.#end(stream, this.#reached(stream));
       }
     }
-    await Promise.all(this.#releasing.values());
   }
 
   // --- what the node reads -----------------------------------------------------------------------------------------

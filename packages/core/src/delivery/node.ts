@@ -193,12 +193,18 @@ export class DeliveryNode {
     return this.#outbox.withdraw(operation);
   }
 
-  /** Resolves when everything that was handed in is stored, or after the deadline. Never rejects. */
-  async flushed(): Promise<void> {
+  /** Resolves when everything that was handed in is stored, with false after the deadline. Never rejects. */
+  async flushed(): Promise<boolean> {
     const { sendTimeoutMs } = this.settings;
     const late = (): SessionError =>
       new SessionError('timeout', 'what waited could not be stored within "sendTimeoutMs"');
-    await withDeadline(this.#outbox.flushed(), sendTimeoutMs, late).catch((error) => this.report(error));
+    try {
+      await withDeadline(this.#outbox.flushed(), sendTimeoutMs, late);
+      return true;
+    } catch (error) {
+      this.report(error);
+      return false;
+    }
   }
 
   /** Whether frames may be handed out now. */
@@ -258,19 +264,24 @@ export class DeliveryNode {
   }
 
   async #close(): Promise<void> {
-    if (this.#state !== 'idle') await this.flushed();
+    const isStored = this.#state === 'idle' || (await this.flushed());
     if (this.#state === 'open') {
       this.#state = 'closing';
       await this.#heartbeat.stop();
-      const late = (): SessionError => new SessionError('timeout', 'the backend did not answer the goodbye');
-      await withDeadline(this.backplane.leave(this.id), this.settings.sendTimeoutMs, late).catch((error) =>
-        this.report(error),
-      );
+      // What could not be given back is taken as from a dead node: then its written cursor still counts.
+      if (isStored) await this.#leave();
     }
     this.#state = 'closed';
     this.#outbox.close(closedError());
     for (const { reject } of this.#waiters.splice(0)) reject(closedError());
     await this.backplane.close();
+  }
+
+  async #leave(): Promise<void> {
+    const late = (): SessionError => new SessionError('timeout', 'the backend did not answer the goodbye');
+    await withDeadline(this.backplane.leave(this.id), this.settings.sendTimeoutMs, late).catch((error) =>
+      this.report(error),
+    );
   }
 
   #start(): void {

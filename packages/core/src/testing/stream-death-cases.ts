@@ -8,7 +8,7 @@ const SHORT = { heartbeatMs: 100, sessionTimeoutMs: 800 };
 /** A process that dies gives its sessions back. */
 export const streamDeathCases: StreamCases = {
   'streams/death-has: the streams of a dead process are not known for long': async ({ open, openMortal, client }) => {
-    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 1_000 }), open(SHORT)];
+    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 600 }), open(SHORT)];
     const [one, other] = [client(), client()];
     await one.connect(a.manager);
     await other.connect(b);
@@ -23,7 +23,7 @@ export const streamDeathCases: StreamCases = {
     openMortal,
     client,
   }) => {
-    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 1_000 }), open(SHORT)];
+    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 600 }), open(SHORT)];
     const s = client();
     await s.connect(a.manager);
     for (const label of labels(10)) await b.publish([s.session], frame(label));
@@ -39,7 +39,7 @@ export const streamDeathCases: StreamCases = {
     openMortal,
     client,
   }) => {
-    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 1_000 }), open(SHORT)];
+    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 600 }), open(SHORT)];
     const s = client();
     await s.connect(a.manager);
     for (const label of labels(10)) await b.publish([s.session], frame(label));
@@ -60,7 +60,7 @@ export const streamDeathCases: StreamCases = {
     openMortal,
     client,
   }) => {
-    const [a, b, c] = [openMortal({ ...SHORT, sendTimeoutMs: 1_000 }), open(SHORT), open(SHORT)];
+    const [a, b, c] = [openMortal({ ...SHORT, sendTimeoutMs: 600 }), open(SHORT), open(SHORT)];
     const s = client();
     await s.connect(a.manager);
     await b.publish([s.session], frame('1'));
@@ -82,7 +82,7 @@ export const streamDeathCases: StreamCases = {
     openMortal,
     client,
   }) => {
-    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 1_000 }), open(SHORT)];
+    const [a, b] = [openMortal({ ...SHORT, sendTimeoutMs: 600 }), open(SHORT)];
     const s = client();
     await s.connect(a.manager);
     await b.publish([s.session], frame('1'));
@@ -104,7 +104,7 @@ export const streamDeathCases: StreamCases = {
     openMortal,
     client,
   }) => {
-    const { manager, kill } = openMortal({ sendTimeoutMs: 500 });
+    const { manager, kill } = openMortal({ sendTimeoutMs: 300 });
     await manager.publish(undefined, frame('1'));
     await kill();
     const s = client();
@@ -117,5 +117,24 @@ export const streamDeathCases: StreamCases = {
     expect(await b.has(s.session)).toBe(false);
     await s.connect(b);
     await s.hasExactly(b, []);
+  },
+
+  'streams/death-and-close: out of reach of its backend a manager closes within its deadline': async ({
+    open,
+    openMortal,
+    client,
+  }) => {
+    const [{ manager, kill }, b] = [openMortal({ ...SHORT, sendTimeoutMs: 1_500 }), open(SHORT)];
+    const s = client();
+    await s.connect(manager);
+    await manager.publish([s.session], frame('1'));
+    await s.receives('1');
+    await kill();
+    void manager.send([s.session], frame('2'));
+    const started = performance.now();
+    await manager.close();
+    expect(performance.now() - started).toBeLessThan(3_000);
+    await s.stream.ends();
+    await until(async () => !(await b.has(s.session)), 'the stream of a process that is gone to be forgotten');
   },
 };
