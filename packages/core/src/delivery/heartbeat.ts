@@ -98,6 +98,7 @@ export class Heartbeat {
   /** Resolves when no beat is under way. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
+    this.#housekeeping.stop();
     await this.#beating;
   }
 

@@ -17,6 +17,7 @@ export class Housekeeping {
   readonly #silent = new Map<string, { beat: string; since: Moment }>();
   #lastBeat: Moment | undefined;
   #running = false;
+  #stopped = false;
 
   constructor(backplane: Backplane, node: string, settings: DeliverySettings, report: (error: unknown) => void) {
     this.#backplane = backplane;
@@ -31,11 +32,16 @@ export class Housekeeping {
     this.#lastBeat = undefined;
   }
 
+  /** Nothing begins any more. What is under way loses its connections, and that is no failure. */
+  stop(): void {
+    this.#stopped = true;
+  }
+
   /** A good beat. Never rejects, never throws. */
   beaten(): void {
     if (this.#lastBeat && elapsedMs(this.#lastBeat) > this.#settings.heartbeatMs * 3) this.interrupted();
     this.#lastBeat = now();
-    if (this.#running) return;
+    if (this.#running || this.#stopped) return;
     this.#running = true;
     void this.#maintain().finally(() => {
       this.#running = false;
@@ -60,7 +66,7 @@ export class Housekeeping {
       });
       if (run !== undefined && this.#lastBeat !== undefined) this.#remember(silent);
     } catch (error) {
-      this.#report(error);
+      if (!this.#stopped) this.#report(error);
     }
   }
 
