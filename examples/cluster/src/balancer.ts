@@ -72,6 +72,7 @@ export class Balancer {
     const body = await buffer(incoming).catch(() => undefined);
     if (!body) return; // the client has gone
     for (const target of this.#candidates()) {
+      if (!this.#targets.includes(target)) continue; // it was removed meanwhile
       // To the end of the queue.
       this.#targets = [...this.#targets.filter((other) => other !== target), target];
       const outcome = await this.#forward(target, incoming, body, outgoing);

@@ -60,8 +60,16 @@ async function startWorld(backend: BackendName, resources: AsyncDisposableStack)
   return { server, cluster, figures: noFigures() };
 }
 
-async function show({ server, cluster, figures }: World): Promise<void> {
-  const world = { server, cluster, figures };
+async function step(name: string, scenario: Promise<string>): Promise<void> {
+  try {
+    report.held(await scenario);
+  } catch (cause) {
+    throw new Error(`${name}: ${cause instanceof Error ? cause.message : cause}`, { cause });
+  }
+}
+
+async function show(world: World): Promise<void> {
+  const { server, cluster, figures } = world;
   report.paragraph(
     `${server.title} is running, and so are the server processes ${cluster.names.join(', ')}. ` +
       'A load balancer gives each request to the next one of them.',
@@ -69,12 +77,12 @@ async function show({ server, cluster, figures }: World): Promise<void> {
   for (const kind of ['http', 'sse'] as const) {
     report.heading(HEADINGS[kind]);
     await using client = await SessionClient.connect(cluster, kind);
-    for (const scenario of SESSION_SCENARIOS) report.held(await scenario(world, client));
+    for (const scenario of SESSION_SCENARIOS) await step(scenario.name, scenario(world, client));
     figures.notifications += client.inbox.all.length;
   }
   report.heading('Protocol 2026-07-28, client @modelcontextprotocol/client');
-  report.held(await listeningAcrossProcesses(world));
-  report.held(await listeningAfterShutdown(world));
+  await step('listeningAcrossProcesses', listeningAcrossProcesses(world));
+  await step('listeningAfterShutdown', listeningAfterShutdown(world));
   report.summary(figures);
 }
 
