@@ -1,13 +1,17 @@
+import { SessionError } from '../errors.ts';
 import type { Backplane, SilentNode } from './backplane.ts';
 import { elapsedMs, type Moment, now } from './clock.ts';
 import type { DeliverySettings } from './delivery-options.ts';
+
+/** Nothing is as old as this. */
+const AGES_MS = 100 * 365 * 86_400_000;
 
 /**
  * Trimming and cleaning up after dead nodes, beside the heartbeats.
  *
  * Nobody cleans up after another node unless it has itself had an unbroken run of good beats for a whole resume
- * window and has seen that node silent all the while. An outage of the backend breaks every run, so it costs nobody
- * anything, however long it lasts.
+ * window and has seen that node silent all the while; nor does anybody before that drop by age what a client may
+ * resume from. An outage of the backend breaks every run, so it costs nobody anything, however long it lasts.
  */
 export class Housekeeping {
   readonly #backplane: Backplane;
@@ -16,6 +20,8 @@ export class Housekeeping {
   readonly #report: (error: unknown) => void;
   readonly #silent = new Map<string, { beat: string; since: Moment }>();
   #lastBeat: Moment | undefined;
+  /** Begin of the unbroken run of good beats. */
+  #calmSince: Moment | undefined;
   #running = false;
   #stopped = false;
 
@@ -30,6 +36,7 @@ export class Housekeeping {
   interrupted(): void {
     this.#silent.clear();
     this.#lastBeat = undefined;
+    this.#calmSince = undefined;
   }
 
   /** Nothing begins any more. What is under way loses its connections, and that is no failure. */
@@ -41,6 +48,7 @@ export class Housekeeping {
   beaten(): void {
     if (this.#lastBeat && elapsedMs(this.#lastBeat) > this.#settings.heartbeatMs * 3) this.interrupted();
     this.#lastBeat = now();
+    this.#calmSince ??= this.#lastBeat;
     if (this.#running || this.#stopped) return;
     this.#running = true;
     void this.#maintain().finally(() => {
@@ -53,18 +61,21 @@ export class Housekeeping {
     const remove = [...this.#silent]
       .filter(([, { since }]) => elapsedMs(since) >= resumeWindowMs)
       .map(([node, { beat }]): SilentNode => ({ node, beat }));
+    // Whoever could not come back during an outage has a whole window after it.
+    const isCalm = this.#calmSince !== undefined && elapsedMs(this.#calmSince) >= resumeWindowMs;
     const run = this.#lastBeat;
     try {
-      const { silent } = await this.#backplane.maintain({
+      const { silent, overtaken } = await this.#backplane.maintain({
         node: this.#node,
         sessionTimeoutMs,
-        resumeWindowMs,
-        keepMs: resumeWindowMs * 2,
+        resumeWindowMs: isCalm ? resumeWindowMs : AGES_MS,
+        keepMs: isCalm ? resumeWindowMs * 2 : AGES_MS,
         maxLogBytes,
         producerIdleMs: sendTimeoutMs * 10,
         remove,
       });
       if (run !== undefined && this.#lastBeat !== undefined) this.#remember(silent);
+      if (overtaken > 0) this.#report(overtakenError(overtaken, maxLogBytes));
     } catch (error) {
       if (!this.#stopped) this.#report(error);
     }
@@ -77,4 +88,12 @@ export class Housekeeping {
       if (node !== this.#node && this.#silent.get(node)?.beat !== beat) this.#silent.set(node, { beat, since: now() });
     }
   }
+}
+
+function overtakenError(nodes: number, maxLogBytes: number): SessionError {
+  return new SessionError(
+    'configuration',
+    `the log exceeded "maxLogBytes" (${maxLogBytes}) and was trimmed before ${nodes} process(es) had read it, whose ` +
+      'streams will be ended; raise it if they were not just dead or frozen',
+  );
 }

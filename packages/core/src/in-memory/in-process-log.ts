@@ -173,6 +173,7 @@ export class InProcessLog {
   #trim(before: number, maxBytes: number): number {
     const lowest = Math.min(...[...this.nodes.values()].map(({ cursor }) => cursor));
     let drop = 0;
+    const { trimmed } = this;
     let excess = this.bytes - maxBytes;
     for (const { last, bytes, storedAt } of this.parts) {
       const old = last < lowest && last < this.head && storedAt < before;
@@ -183,7 +184,7 @@ export class InProcessLog {
       drop += 1;
     }
     this.parts.splice(0, drop);
-    return [...this.nodes.values()].filter(({ cursor }) => cursor < this.trimmed).length;
+    return [...this.nodes.values()].filter(({ cursor }) => cursor >= trimmed && cursor < this.trimmed).length;
   }
 
   #indexAfter(position: number): number {

@@ -8,14 +8,18 @@ export function writeMessage(label: string, filler = ''): string {
 
 /** The label of a frame; says so when it did not arrive as it was sent. */
 export function readMessage(frame: string): string {
-  const start = frame.indexOf('data: ');
-  const message = JSON.parse(frame.slice(start + 6)) as {
-    method?: string;
-    label?: string;
-    size?: number;
-    filler?: string;
-  };
+  const message = parse(frame.slice(frame.indexOf('data: ') + 6));
   if (message.method?.endsWith('/list_changed')) return HINT;
   if (message.label === undefined || message.filler?.length !== message.size) return `damaged: ${frame.slice(0, 120)}`;
   return message.label;
+}
+
+type Parsed = { method?: string; label?: string; size?: number; filler?: string };
+
+function parse(json: string): Parsed {
+  try {
+    return JSON.parse(json) as Parsed;
+  } catch {
+    return {};
+  }
 }
