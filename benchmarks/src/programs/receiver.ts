@@ -1,0 +1,72 @@
+// Holds streams through one contender and reads them: `node receiver.ts <contender> <url>`.
+import { waitFor } from 'test-support';
+import { openStream, readAll, watchController } from '../client-stream.ts';
+import { toShared } from '../clock.ts';
+import { type ContenderName, contenders } from '../contenders/index.ts';
+import { eventIdOf, numberOf } from '../frame.ts';
+import { serve } from './serve.ts';
+
+const [name, url = ''] = process.argv.slice(2);
+const receiver = await contenders[name as ContenderName].openReceiver(url);
+
+let received = 0;
+let disordered = 0;
+let lastChunk: Uint8Array = new Uint8Array();
+let handedAt = 0;
+let readAt = 0;
+let begun = { received: 0, passed: receiver.passed() ?? 0, cpu: process.cpuUsage() };
+
+serve({
+  async hold(sessions: readonly string[]) {
+    const waiting: Promise<void>[] = [];
+    for (const session of sessions) {
+      const { controller, stream } = openStream();
+      let next = 0;
+      void readAll(stream, (chunk) => {
+        if (numberOf(chunk) !== next) disordered += 1;
+        next += 1;
+        received += 1;
+        lastChunk = chunk;
+        readAt = performance.now();
+      });
+      const watched = watchController(controller, () => {
+        handedAt = performance.now();
+      });
+      waiting.push(receiver.hold(session, watched));
+      if (waiting.length === 500) await Promise.all(waiting.splice(0));
+    }
+    await Promise.all(waiting);
+  },
+
+  lastEventId: () => eventIdOf(lastChunk),
+
+  begin() {
+    begun = { received, passed: receiver.passed() ?? 0, cpu: process.cpuUsage() };
+  },
+
+  /** Waits until everything of the round has arrived, and tells what it took. */
+  async finish({ mine, all }: { mine: number; all: number }): Promise<ReceiverRound> {
+    const isComplete = (): boolean =>
+      received - begun.received >= mine && (receiver.passed() ?? Number.POSITIVE_INFINITY) - begun.passed >= all;
+    // What is missing after a while is counted as lost.
+    await waitFor(isComplete, { timeoutMs: 20_000, intervalMs: 5 }).catch(() => undefined);
+    const { user, system } = process.cpuUsage(begun.cpu);
+    return {
+      received: received - begun.received,
+      disordered,
+      handedAt: toShared(handedAt),
+      readAt: toShared(readAt),
+      cpuMs: (user + system) / 1_000,
+    };
+  },
+});
+
+export type ReceiverRound = {
+  readonly received: number;
+  readonly disordered: number;
+  /** When the last frame was handed to a controller, on the shared clock. */
+  readonly handedAt: number;
+  /** When the last frame was read from a stream, on the shared clock. */
+  readonly readAt: number;
+  readonly cpuMs: number;
+};
