@@ -1,8 +1,11 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // vitest 4 does not look for workspace files by itself: every script names this file with `--config`.
 export default defineConfig({
   test: {
+    // Most tests wait for servers rather than compute: on two cores, vitest alone would run one file at a time.
+    maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
     projects: [
       'packages/*/vitest*.config.ts',
       'examples/*/vitest*.config.ts',
