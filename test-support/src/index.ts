@@ -6,6 +6,7 @@ export { type PgBouncer, type PgBouncerOptions, pgBouncer, startPgBouncer } from
 export { PostgresServer, type PostgresServerOptions, startPostgres } from './postgres/postgres-server.ts';
 export type { PostgresSettings } from './postgres/postmaster.ts';
 export { queryOnce } from './postgres/query-once.ts';
+export { openSsl, type SelfSigned, selfSigned } from './self-signed.ts';
 export { requireService, type Service } from './service.ts';
 export { type NodeExit, type NodeProcess, spawnNode } from './spawn-node.ts';
 export type { Blackhole, Direction, ProxiedConnection } from './tcp-proxy/proxied-connection.ts';
