@@ -101,15 +101,7 @@ export class LocalStream {
     if (!this.#enqueue(chunk)) return false;
     this.position = position;
     this.#lastFrame = position;
-    const queued = this.#queued();
-    if (queued === 0) {
-      this.#left = position;
-      if (this.#unread) this.#forgetRead();
-    } else {
-      this.#unread ??= [];
-      this.#unread.push({ position, bytes: chunk.length });
-      this.#unreadBytes += chunk.length;
-    }
+    this.#remember(position, chunk.length);
     return true;
   }
 
@@ -121,7 +113,10 @@ export class LocalStream {
 
   /** Whether the client has gone. Only an enqueue tells: `desiredSize` is 0 for a full queue and for a closed stream. */
   isDead(): boolean {
-    return !this.#enqueue(EMPTY);
+    if (!this.#enqueue(EMPTY)) return true;
+    // It may lie in the queue behind frames, and is counted like them: else one that was read would seem unread.
+    this.#remember(this.#lastFrame, 0);
+    return false;
   }
 
   /**
@@ -161,6 +156,18 @@ export class LocalStream {
     }
     this.#lastWrite = performance.now();
     return true;
+  }
+
+  /** Takes note of the chunk that was enqueued last. */
+  #remember(position: number, bytes: number): void {
+    if (this.#queued() === 0) {
+      this.#left = position;
+      if (this.#unread) this.#forgetRead();
+    } else {
+      this.#unread ??= [];
+      this.#unread.push({ position, bytes });
+      this.#unreadBytes += bytes;
+    }
   }
 
   #queued(): number {
