@@ -9,7 +9,7 @@ import { streamLifeCycleCases } from './stream-life-cycle-cases.ts';
 import { streamLimitCases } from './stream-limit-cases.ts';
 import { streamPayloadCases } from './stream-payload-cases.ts';
 import { streamResumeCases } from './stream-resume-cases.ts';
-import { streamStormCase } from './stream-storm-case.ts';
+import { streamStormCases } from './stream-storm-cases.ts';
 
 /**
  * Registers the cases of the `StreamSessionManager` contract with vitest: what the transports rely on, what several
@@ -28,7 +28,7 @@ export function streamSessionManagerSuite({ name, setUp }: StreamSuite): void {
     ...streamLifeCycleCases,
     ...streamDeathCases,
     ...streamDiscontinuityCases,
-    ...streamStormCase,
+    ...streamStormCases,
   };
   describe(`${name}: stream session manager`, () => {
     for (const [title, run] of Object.entries(cases)) {

@@ -61,11 +61,11 @@ export class TestClient {
     return stream;
   }
 
-  /** Waits until the newest stream has received a message. */
-  async receives(label: string, stream: TestStream = this.stream): Promise<void> {
+  /** Waits until a stream, or else the one that is the newest then, has received a message. */
+  async receives(label: string, stream?: TestStream): Promise<void> {
     await until(
-      () => stream.labels.includes(label),
-      () => `${label} on a stream of ${this.session} that is ${stream.state}; received: ${this.labels.join(', ')}`,
+      () => (stream ?? this.stream).labels.includes(label),
+      () => `${label} on a stream of ${this.session} that is ${this.stream.state}; received: ${this.labels.join(', ')}`,
     );
   }
 
