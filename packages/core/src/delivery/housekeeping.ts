@@ -93,7 +93,7 @@ export class Housekeeping {
 function overtakenError(nodes: number, maxLogBytes: number): SessionError {
   return new SessionError(
     'configuration',
-    `the log exceeded "maxLogBytes" (${maxLogBytes}) and was trimmed before ${nodes} process(es) had read it, whose ` +
-      'streams will be ended; raise it if they were not just dead or frozen',
+    `the log exceeded "maxLogBytes" (${maxLogBytes}) and was trimmed beyond what ${nodes} process(es) had last written ` +
+      'to have read; what they then miss is reported there; raise it if they were not just dead or frozen',
   );
 }
