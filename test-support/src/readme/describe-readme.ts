@@ -88,8 +88,8 @@ async function tryCommands({ text }: Block, commands: NonNullable<ReadmeOptions[
   }
 }
 
-/** Of links into this repository; others would need a network. */
-function brokenLinks(path: string, markdown: Markdown): string[] {
+/** Links of a file into this repository that lead nowhere; others would need a network. */
+export function brokenLinks(path: string, markdown: Markdown): string[] {
   return markdown.links.filter((link) => {
     if (/^[a-z]+:/.test(link)) return false;
     const [file = '', anchor] = link.split('#');
