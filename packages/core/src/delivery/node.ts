@@ -249,6 +249,10 @@ export class DeliveryNode {
   /** Whether the backend answered lately. Never rejects. */
   async health(): Promise<{ ok: boolean; error: SessionError | undefined }> {
     try {
+      // A probe is not kept waiting for a backend that is known to be away.
+      if (this.#state === 'opening' && SessionError.is(this.#openFailure)) {
+        return { ok: false, error: this.#openFailure };
+      }
       await this.ready();
       if (this.#heartbeat.isFresh) return { ok: true, error: undefined };
       return { ok: false, error: new SessionError('unavailable', 'the last heartbeat is too old') };

@@ -123,6 +123,7 @@ export class Outbox {
     const index = this.#queue.findIndex((waiting) => waiting.operation === operation);
     const [waiting] = index < 0 ? [] : this.#queue.splice(index, 1);
     waiting?.reject(new SessionError('timeout', 'the operation was taken back'));
+    this.#settleIdle();
     return waiting !== undefined;
   }
 
@@ -140,8 +141,16 @@ export class Outbox {
 
   /** Resolves when nothing waits any more. */
   flushed(): Promise<void> {
-    if (!this.#running && this.#queue.length === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+    return new Promise((resolve) => {
+      this.#idle.push(resolve);
+      this.#settleIdle();
+    });
+  }
+
+  /** It may still wait for the backend, with nothing to bring there: what waited was taken back, or ran out of time. */
+  #settleIdle(): void {
+    if (this.#queue.length > 0 || this.#inFlight.length > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   /** Refuses what is waiting and what comes. */
@@ -177,7 +186,7 @@ export class Outbox {
     this.#running = false;
     clearTimeout(this.#deadlineTimer);
     this.#deadlineTimer = undefined;
-    for (const resolve of this.#idle.splice(0)) resolve();
+    this.#settleIdle();
   }
 
   /** Takes the operations of the next batch: bounded, and at most one control operation per session. */
@@ -323,6 +332,7 @@ export class Outbox {
       return false;
     });
     if (kept.length < this.#queue.length) this.#queue.splice(0, this.#queue.length, ...kept);
+    this.#settleIdle();
     if (next !== Number.POSITIVE_INFINITY) this.#armDeadline(next);
   }
 
