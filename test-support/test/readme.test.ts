@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
-import { describeReadme, Markdown, optionRows } from '../src/readme/index.ts';
+import { type Block, describeReadme, Markdown, optionRows } from '../src/readme/index.ts';
 import { kindOf, Snippets } from '../src/readme/snippets.ts';
 
 describeReadme({ readme: new URL('../README.md', import.meta.url) });
@@ -13,14 +13,22 @@ function readmeWith(...lines: string[]): Markdown {
 }
 
 describe('what is held against a README', () => {
-  let snippets: Snippets | undefined;
-  afterEach(() => snippets?.remove());
+  const made: Snippets[] = [];
+  afterEach(() => {
+    for (const snippets of made.splice(0)) snippets.remove();
+  });
 
-  async function errorOf(...lines: string[]): Promise<string> {
+  function snippetsOf(...lines: string[]): { readonly snippets: Snippets; readonly block: Block } {
     const { blocks } = readmeWith(...lines);
-    snippets = new Snippets(ROOT, blocks);
     const [block] = blocks;
     if (!block) throw new Error('there is no block');
+    const snippets = new Snippets(ROOT, blocks);
+    made.push(snippets);
+    return { snippets, block };
+  }
+
+  async function errorOf(...lines: string[]): Promise<string> {
+    const { snippets, block } = snippetsOf(...lines);
     const run = kindOf(block) === 'server' ? snippets.serve(block, {}, async () => {}) : snippets.run(block, {});
     return run.then(
       () => '',
@@ -29,10 +37,7 @@ describe('what is held against a README', () => {
   }
 
   it('a type error, with its place in the README', async () => {
-    snippets = new Snippets(
-      ROOT,
-      readmeWith('', "export const text: string = 'a';", 'export const one: number = text;').blocks,
-    );
+    const { snippets } = snippetsOf('', "export const text: string = 'a';", 'export const one: number = text;');
     expect(await snippets.typeErrors()).toMatch(/^README\.md\(6,14\): error TS2322/);
   });
 
