@@ -40,7 +40,7 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
    * ended, or since its client's last event.
    *
    * @param id session id: well-formed text of 1 to 1,024 bytes without control characters
-   * @throws SessionError `invalid-id`, `closed`, `unavailable`, `timeout`, or why the backend refuses
+   * @throws SessionError `invalid-id`, `invalid-option`, `closed`, `unavailable`, `timeout`, or why the backend refuses
    */
   override async create(
     id: string,
@@ -49,7 +49,8 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
   ): Promise<void> {
     this.#assertOpen();
     assertSessionId(id);
-    await this.#streams.open(id, controller, options?.lastEventId || undefined);
+    assertController(controller);
+    await this.#streams.open(id, controller, readLastEventId(options));
   }
 
   /**
@@ -117,7 +118,8 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
       await this.#node.send({ to: EVERYONE, payload: data, payloadBytes, mergeable });
       return;
     }
-    const receivers = [...new Set(sessions)];
+    if (!Array.isArray(sessions)) throw new SessionError('invalid-id', 'receivers must be an array of session ids');
+    const receivers: string[] = [...new Set<string>(sessions)];
     for (const id of receivers) assertSessionId(id);
     const [only] = receivers;
     if (only === undefined) return;
@@ -203,6 +205,18 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
   #assertOpen(): void {
     if (this.#closing) throw new SessionError('closed', 'this session manager was closed');
   }
+}
+
+/** A byte stream takes a chunk away from whoever else gets it, and refuses the empty one that shows whether it lives. */
+function assertController(controller: ReadableStreamDefaultController): void {
+  if (typeof controller?.enqueue === 'function' && !('byobRequest' in controller)) return;
+  throw new SessionError('invalid-option', 'a stream needs the controller of a ReadableStream that is no byte stream');
+}
+
+function readLastEventId(options: CreateStreamOptions | undefined): string | undefined {
+  const lastEventId: unknown = options?.lastEventId ?? '';
+  if (typeof lastEventId === 'string') return lastEventId || undefined;
+  throw new SessionError('invalid-option', '"lastEventId" must be text');
 }
 
 /** Receivers of one message, in groups whose ids fit beside it. */

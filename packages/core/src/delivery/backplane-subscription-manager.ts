@@ -50,11 +50,12 @@ export class BackplaneSubscriptionManager extends SubscriptionManager implements
    * Registers a subscription and acknowledges it, once this process hears of every notification.
    *
    * @returns false when this pair of id and origin is registered already
-   * @throws SessionError `closed`, `unavailable`, `timeout`, or why the backend refuses; what `acknowledge` threw. The transport
-   *   shows the message to the client.
+   * @throws SessionError `invalid-option`, `closed`, `unavailable`, `timeout`, or why the backend refuses; what
+   *   `acknowledge` threw. The transport shows the message to the client.
    */
   override async create(subscription: Subscription, callbacks: SubscriptionCallbacks): Promise<boolean> {
     this.#assertOpen();
+    assertSubscription(subscription, callbacks);
     await this.#node.ready();
     this.#assertOpen();
     return this.#registry.add(subscription, callbacks);
@@ -99,6 +100,8 @@ export class BackplaneSubscriptionManager extends SubscriptionManager implements
   override close(...args: [] | [string | number, string, CloseReason]): Promise<boolean> | Promise<void> {
     const [id, origin, reason] = args;
     if (id !== undefined && origin !== undefined) return this.#registry.close(id, origin, reason ?? 'cancelled');
+    // An id comes from a client: one that is missing must not shut everything down.
+    if (args.length > 0) return Promise.resolve(false);
     this.#shutdown ??= this.#close();
     return this.#shutdown;
   }
@@ -166,10 +169,27 @@ export class BackplaneSubscriptionManager extends SubscriptionManager implements
   }
 }
 
+/** Whatever is registered is matched where the log is read, and nothing may throw there. */
+function assertSubscription(subscription: Subscription, callbacks: SubscriptionCallbacks): void {
+  const { id, origin, filters } = subscription ?? {};
+  const { acknowledge, send, close } = callbacks ?? {};
+  const uris = filters?.resourceSubscriptions ?? [];
+  const isWhole =
+    (typeof id === 'string' || typeof id === 'number') &&
+    typeof origin === 'string' &&
+    typeof filters === 'object' &&
+    filters !== null &&
+    Array.isArray(uris) &&
+    [acknowledge, send, close].every((callback) => typeof callback === 'function');
+  if (!isWhole) {
+    throw new SessionError('invalid-option', 'a subscription needs an id, an origin, filters and its three callbacks');
+  }
+}
+
 function serialize(notification: Notification): string {
   try {
     const text: unknown = JSON.stringify(notification);
-    if (typeof text === 'string' && typeof notification.method === 'string') return text;
+    if (typeof text === 'string' && text.startsWith('{') && typeof notification.method === 'string') return text;
   } catch (cause) {
     throw new SessionError('invalid-message', 'a notification must be JSON', { cause });
   }

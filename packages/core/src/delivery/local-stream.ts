@@ -172,7 +172,8 @@ export class LocalStream {
 
   #queued(): number {
     const size = this.#controller.desiredSize;
-    return size === null ? 0 : this.#highWaterMark - size;
+    // Infinite where the queue has no limit: then nothing can be known.
+    return size === null || !Number.isFinite(size) ? 0 : this.#highWaterMark - size;
   }
 
   /** The transport's own chunks stand before ours: of a queue of n at most n of ours are unread. */

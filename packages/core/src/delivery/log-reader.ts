@@ -279,18 +279,16 @@ export class LogReader {
 
   /** Acts on one part and moves the cursor behind it. */
   #apply(part: Part): void {
-    let entries: Entries | undefined;
+    const streams = this.#host.streams();
     try {
-      entries = decodePart(part);
+      const entries = decodePart(part);
+      this.#act(entries, streams, this.#host.notifications());
+      if (streams) this.recent.push(entries);
     } catch (cause) {
+      // Every process reads it: what throws here would end them all, and again whenever they start.
       this.#host.report(
         new SessionError('discontinuity', 'an entry of the log cannot be read; it was skipped', { cause }),
       );
-    }
-    const streams = this.#host.streams();
-    if (entries) {
-      this.#act(entries, streams, this.#host.notifications());
-      if (streams) this.recent.push(entries);
     }
     this.#cursor = part.last;
     this.#token = part.token;
