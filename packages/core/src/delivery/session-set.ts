@@ -21,7 +21,7 @@ export type SessionSet<Info extends InfoSessionManager = InfoSessionManager> = {
   /**
    * A set of the same shape on the same connections, whose sessions and broadcasts never meet those of others. Two
    * transports of one server need one each, else every broadcast would be sent twice. Asked for again it is the same
-   * set; it is closed with the set that it came from.
+   * set, until that was closed; it is closed with the set that it came from.
    *
    * @param name well-formed text of 1 to 256 bytes without control characters
    */
@@ -57,12 +57,11 @@ export const MAX_NAMESPACE_BYTES = 256;
 
 /** Makes the set that a factory such as `postgresSessions()` returns. */
 export function createSessionSet<Info extends ManagedInfo>(parts: SessionSetParts<Info>): SessionSet<Info> {
-  const sets = new Map<string, SessionSet<Info>>();
-  const endings: (() => Promise<void>)[] = [];
+  const sets = new Map<string, { readonly set: SessionSet<Info>; readonly end: () => Promise<void> }>();
   let closing: Promise<void> | undefined;
 
   const closeAll = (): Promise<void> => {
-    closing ??= Promise.all(endings.map((end) => end())).then(() => parts.end());
+    closing ??= Promise.all([...sets.values()].map(({ end }) => end())).then(() => parts.end());
     return closing;
   };
   const make = (name: string): SessionSet<Info> => {
@@ -74,7 +73,7 @@ export function createSessionSet<Info extends ManagedInfo>(parts: SessionSetPart
       );
     }
     const known = sets.get(name);
-    if (known) return known;
+    if (known) return known.set;
     const node = parts.node(name);
     const streams = new BackplaneStreamSessionManager(node);
     const subscriptionManager = new BackplaneSubscriptionManager(node);
@@ -85,6 +84,7 @@ export function createSessionSet<Info extends ManagedInfo>(parts: SessionSetPart
       await subscriptionManager.close();
       await streams.close();
       await info.close();
+      sets.delete(name);
     };
     const end = (): Promise<void> => {
       ending ??= endOnce();
@@ -100,8 +100,7 @@ export function createSessionSet<Info extends ManagedInfo>(parts: SessionSetPart
       close,
       [Symbol.asyncDispose]: close,
     };
-    sets.set(name, set);
-    endings.push(end);
+    sets.set(name, { set, end });
     return set;
   };
   return make(parts.namespace);
