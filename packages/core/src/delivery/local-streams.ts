@@ -72,7 +72,6 @@ export class LocalStreams implements StreamConsumer {
       encode: (position, frame) => this.#encode(position, frame),
       goLive: (stream) => this.#goLive(stream),
       drain: (stream) => void this.#drain(stream),
-      end: (stream) => this.#end(stream, stream.position),
       tooSlow: (stream) => this.#tooSlow(stream, stream.position),
       gone: (stream) => this.#gone(stream, stream.position),
       trimmedAway: (stream) => this.#trimmedAway(stream),

@@ -1,4 +1,3 @@
-import { SessionError } from '../errors.ts';
 import { after, elapsedMs, type Moment, now, sleep } from './clock.ts';
 import { decodePart, type Entries, isAddressedTo, isPayload, type PayloadItem } from './entries.ts';
 import type { LocalStream } from './local-stream.ts';
@@ -17,12 +16,10 @@ export type ReplayHost = {
   goLive(stream: LocalStream): void;
   /** It has got everything that came before the end of its session. */
   drain(stream: LocalStream): void;
-  /** The stream is ended from this side. */
-  end(stream: LocalStream): void;
   tooSlow(stream: LocalStream): void;
   /** Its client has gone. */
   gone(stream: LocalStream): void;
-  /** The log was trimmed past the stream's position. */
+  /** The log was trimmed past the stream's position, or lacks a large message that comes next. */
   trimmedAway(stream: LocalStream): void;
 };
 
@@ -129,9 +126,8 @@ export class Replay {
       chunk = await this.#fetch(position, large[0]);
       if (stream.state !== 'replaying' || !this.#node.mayDeliver()) return false;
       if (chunk === undefined) {
-        const lost = 'a large message is no longer stored; its stream was ended';
-        this.#node.report(new SessionError('discontinuity', lost));
-        this.#host.end(stream);
+        // Ended only, its client would come back to the same place for ever.
+        this.#host.trimmedAway(stream);
         return false;
       }
     }

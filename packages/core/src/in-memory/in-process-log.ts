@@ -39,6 +39,7 @@ export class InProcessLog {
   readonly claims: Map<string, Claim> = new Map();
   readonly nodes: Map<string, NodeRow> = new Map();
   readonly producers: Map<string, Producer> = new Map();
+  /** Payloads beside the log, oldest first. */
   readonly large: Map<string, { payload: string; storedAt: number }> = new Map();
   bytes = 0;
 
@@ -160,7 +161,7 @@ export class InProcessLog {
     for (const [id, { node, usedAt }] of this.producers) {
       if (time - usedAt > request.producerIdleMs && !this.nodes.has(node)) this.producers.delete(id);
     }
-    for (const [id, { storedAt }] of this.large) if (time - storedAt > request.keepMs) this.large.delete(id);
+    this.#trimLarge(time - request.keepMs, request.maxLogBytes);
     const overtaken = this.#trim(time - request.keepMs, request.maxLogBytes);
     const silent: SilentNode[] = [];
     for (const [node, { beatAt, beats }] of this.nodes) {
@@ -185,6 +186,19 @@ export class InProcessLog {
     }
     this.parts.splice(0, drop);
     return [...this.nodes.values()].filter(({ cursor }) => cursor >= trimmed && cursor < this.trimmed).length;
+  }
+
+  /** They have the same bound as the log, and the newest stays, whatever its size. */
+  #trimLarge(before: number, maxBytes: number): void {
+    let kept = this.large.size;
+    let bytes = 0;
+    for (const { payload } of this.large.values()) bytes += payload.length;
+    for (const [id, { payload, storedAt }] of this.large) {
+      if (storedAt >= before && (bytes <= maxBytes || kept === 1)) break;
+      this.large.delete(id);
+      bytes -= payload.length;
+      kept -= 1;
+    }
   }
 
   #indexAfter(position: number): number {
