@@ -42,6 +42,11 @@ export function every(ms: number, run: () => void): Timer {
   return unref(setInterval(run, ms)) as unknown as Timer;
 }
 
+/** The same pause for a call that somebody waits for, like `atDeadline`. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => atDeadline(ms, resolve));
+}
+
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => after(ms, resolve));
 }

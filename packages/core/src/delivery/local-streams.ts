@@ -1,6 +1,6 @@
 import { SessionError } from '../errors.ts';
 import type { OutgoingControl } from './batch.ts';
-import { every, sleep, type Timer } from './clock.ts';
+import { every, pause, sleep, type Timer } from './clock.ts';
 import { withDeadline } from './deadline.ts';
 import { EVERYONE, type PayloadItem } from './entries.ts';
 import { formatEventId } from './event-id.ts';
@@ -144,7 +144,7 @@ export class LocalStreams implements StreamConsumer {
   async close(): Promise<void> {
     // A stream that still learns where it starts gives back an exact position a moment later.
     const patience = performance.now() + CLOSING_PATIENCE_MS;
-    while (this.#behind.size > 0 && performance.now() < patience) await sleep(20);
+    while (this.#behind.size > 0 && performance.now() < patience) await pause(20);
     clearInterval(this.#keepAliveTimer);
     this.#starts.stop();
     for (const stream of this.#streams.all()) {
