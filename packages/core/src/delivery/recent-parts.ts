@@ -9,7 +9,7 @@ export class RecentParts {
   #parts: Entries[] = [];
   #length = 0;
 
-  /** @param maxLength UTF-16 units of head and data that are kept */
+  /** @param maxLength UTF-16 units of items and data that are kept */
   constructor(maxLength: number) {
     this.#maxLength = maxLength;
   }
@@ -53,6 +53,9 @@ export class RecentParts {
   }
 }
 
+/** What a parsed item takes in memory, more or less: a claim is an object with three texts. */
+const ITEM_LENGTH = 128;
+
 function lengthOf({ items, data }: Entries): number {
-  return data.length + items.length * 32;
+  return data.length + items.length * ITEM_LENGTH;
 }
