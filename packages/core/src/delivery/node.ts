@@ -48,7 +48,8 @@ export class DeliveryNode {
   #tenants = 0;
   #state: NodeState = 'idle';
   #openFailure: unknown;
-  #waiters: { resolve: () => void; reject: (error: unknown) => void; patient: boolean }[] = [];
+  /** `until` is when its caller stops waiting, of `performance.now()`. */
+  #waiters: { resolve: () => void; reject: (error: unknown) => void; until: number }[] = [];
   #searches = 0;
   #searchQueue: (() => void)[] = [];
   #closing: Promise<void> | undefined;
@@ -85,7 +86,7 @@ export class DeliveryNode {
       batchBytes: backplane.limits.batchBytes,
       cursor: () => this.#reader.cursor,
       ready: async () => {
-        await this.#opened(true);
+        await this.#opened(Number.POSITIVE_INFINITY);
         await this.#heartbeat.inPlace();
       },
       epoch: () => this.#reader.epoch,
@@ -168,7 +169,8 @@ export class DeliveryNode {
    */
   async ready(): Promise<void> {
     if (this.#state === 'open') return;
-    await withDeadline(this.#opened(false), this.settings.sendTimeoutMs, () => {
+    const { sendTimeoutMs } = this.settings;
+    await withDeadline(this.#opened(performance.now() + sendTimeoutMs), sendTimeoutMs, () => {
       const cause = this.#openFailure;
       if (SessionError.is(cause)) return cause;
       return new SessionError('unavailable', 'the backend cannot be reached', { cause });
@@ -294,11 +296,11 @@ export class DeliveryNode {
     void this.#open();
   }
 
-  #opened(patient: boolean): Promise<void> {
+  #opened(until: number): Promise<void> {
     this.#start();
     if (this.#state === 'open' || this.#state === 'closing') return Promise.resolve();
     if (this.#state === 'closed') return Promise.reject(closedError());
-    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject, patient }));
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject, until }));
   }
 
   /** Opens the backplane and registers at the head, as often as it takes. */
@@ -326,12 +328,15 @@ export class DeliveryNode {
     this.#reader.readOn();
   }
 
-  /** A backend that answers "no" will not say yes in a moment: callers that can be told are told now. */
+  /**
+   * A backend that answers "no" will not say yes in a moment: callers that can be told are told now. Those who have
+   * stopped waiting are forgotten: during a long outage they come without end.
+   */
   #refuseImpatient(error: unknown): void {
-    if (!SessionError.is(error) || error.code === 'unavailable' || error.code === 'timeout') return;
-    const patient = this.#waiters.filter((waiter) => waiter.patient);
-    for (const { reject } of this.#waiters.filter((waiter) => !waiter.patient)) reject(error);
-    this.#waiters = patient;
+    const isNo = SessionError.is(error) && error.code !== 'unavailable' && error.code !== 'timeout';
+    const time = isNo ? Number.MAX_VALUE : performance.now();
+    for (const { reject } of this.#waiters.filter(({ until }) => until <= time)) reject(error);
+    this.#waiters = this.#waiters.filter(({ until }) => until > time);
   }
 
   readonly #listener: BackplaneListener = {
