@@ -88,12 +88,11 @@ export class Client {
     connection.created = this.#ledger.now();
   }
 
-  /** Stops reading the newest stream without closing it, as behind a connection that is half open. */
+  /** Stops reading, without closing anything, as behind connections that are half open. */
   moveOn(): void {
-    const newest = this.connections.at(-1);
-    if (newest && !newest.left) {
-      newest.frames = [...newest.frames];
-      newest.left = true;
+    for (const connection of this.connections) {
+      if (!connection.left) connection.frames = [...connection.frames];
+      connection.left = true;
     }
   }
 
