@@ -13,8 +13,22 @@ export type OutgoingPayload = {
 };
 export type OutgoingControl = ControlItem;
 
-/** An operation of a batch; `largeId` when its payload is stored beside the log. */
-export type BatchEntry = { readonly operation: Outgoing; readonly largeId: string | undefined };
+/** An operation as a batch holds it. */
+export type BatchEntry = {
+  readonly operation: Outgoing;
+  /** Set when the payload is stored beside the log. */
+  readonly largeId: string | undefined;
+  /** Its item in the head of a part. */
+  readonly item: string;
+  /** UTF-8 bytes of the item and of the payload beside it. */
+  readonly entryBytes: number;
+};
+
+export function encodeEntry(operation: Outgoing, largeId: string | undefined): BatchEntry {
+  const item = JSON.stringify(itemOf(operation, largeId));
+  const isInline = 'payload' in operation && largeId === undefined;
+  return { operation, largeId, item, entryBytes: utf8Length(item) + (isInline ? operation.payloadBytes : 0) };
+}
 
 /** Writes operations as parts of at most `partBytes`; an operation that is larger alone is a part of its own. */
 export function encodeBatch(
@@ -34,16 +48,13 @@ export function encodeBatch(
     bytes = 0;
   };
   let offset = 0;
-  for (const { operation, largeId } of entries) {
+  for (const { operation, largeId, item, entryBytes } of entries) {
     offset += 1;
-    const item = JSON.stringify(itemOf(operation, largeId));
-    const isInline = 'payload' in operation && largeId === undefined;
     // One byte for the comma; the opening bracket is the one that has no comma, the closing one is added in `cut`.
-    const size = utf8Length(item) + 1 + (isInline ? operation.payloadBytes : 0);
-    if (bytes + size + 1 > partBytes) cut();
+    if (bytes + entryBytes + 2 > partBytes) cut();
     items.push(item);
-    if (isInline) payloads.push(operation.payload);
-    bytes += size;
+    if ('payload' in operation && largeId === undefined) payloads.push(operation.payload);
+    bytes += entryBytes + 1;
     if ('k' in operation) controls.push(controlOf(operation, offset));
   }
   cut();

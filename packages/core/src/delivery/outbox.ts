@@ -1,6 +1,13 @@
 import { SessionError } from '../errors.ts';
 import type { AppendAnswer, Batch, ClaimAnswer } from './backplane.ts';
-import { encodeBatch, type Outgoing, type OutgoingControl, type OutgoingPayload } from './batch.ts';
+import {
+  type BatchEntry,
+  encodeBatch,
+  encodeEntry,
+  type Outgoing,
+  type OutgoingControl,
+  type OutgoingPayload,
+} from './batch.ts';
 import { after, atDeadline, backOffMs, type Timer } from './clock.ts';
 import { randomId } from './text.ts';
 
@@ -38,16 +45,17 @@ const MAX_BATCH_OPERATIONS = 500;
 const FIRST_RETRY_MS = 20;
 const LONGEST_RETRY_MS = 1_000;
 
-type Waiting = {
-  readonly operation: Outgoing;
-  readonly bytes: number;
+/** What an operation takes in memory beside its texts, more or less. */
+const OPERATION_BYTES = 64;
+
+type Waiting = BatchEntry & {
+  /** What is counted for it, until it is stored or refused. */
+  bytes: number;
   /** `performance.now()` after which its caller is told that it failed; control operations have none. */
   readonly deadline: number;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: SessionError) => void;
-  promise: Promise<Appended> | undefined;
-  /** Set when the payload is stored beside the log. */
-  readonly largeId: string | undefined;
+  readonly promise: Promise<Appended>;
   largeStored: boolean;
 };
 
@@ -75,6 +83,8 @@ export class Outbox {
   #idle: (() => void)[] = [];
   /** The oldest position that a claim which is not acknowledged yet may depend on. */
   #claimHold: number | undefined;
+  /** So many operations are each a batch of their own: together they were refused. */
+  #alone = 0;
   /** Why the batch in flight has not been acknowledged yet. */
   #lastFailure: unknown;
 
@@ -97,10 +107,10 @@ export class Outbox {
     if (this.#closed) return Promise.reject(this.#closed);
     if (operation.mergeable && !this.#everAcknowledged) {
       const equal = this.#queue.find((other) => isSamePayload(other.operation, operation));
-      if (equal?.promise) return equal.promise;
+      if (equal) return equal.promise;
     }
-    const bytes = operation.payloadBytes + 64;
-    if (this.#waitingBytes + bytes > this.#host.maxOutboxBytes) {
+    const entry = encodeEntry(operation, operation.payloadBytes > INLINE_PAYLOAD_BYTES ? randomId(24) : undefined);
+    if (this.#waitingBytes + memoryOf(entry) > this.#host.maxOutboxBytes) {
       return Promise.reject(
         new SessionError(
           'outbox-full',
@@ -109,20 +119,20 @@ export class Outbox {
         ),
       );
     }
-    return this.#push(operation, bytes, performance.now() + this.#host.sendTimeoutMs);
+    return this.#push(entry, performance.now() + this.#host.sendTimeoutMs);
   }
 
   /** The same for a control operation, which has no deadline: the state of a session depends on it. */
   control(operation: OutgoingControl): Promise<Appended> {
     if (this.#closed) return Promise.reject(this.#closed);
-    return this.#push(operation, 0, Number.POSITIVE_INFINITY);
+    return this.#push(encodeEntry(operation, undefined), Number.POSITIVE_INFINITY);
   }
 
   /** Takes back a control operation. @returns false when it is on its way already */
   withdraw(operation: OutgoingControl): boolean {
     const index = this.#queue.findIndex((waiting) => waiting.operation === operation);
     const [waiting] = index < 0 ? [] : this.#queue.splice(index, 1);
-    waiting?.reject(new SessionError('timeout', 'the operation was taken back'));
+    if (waiting) this.#fail(waiting, new SessionError('timeout', 'the operation was taken back'));
     this.#settleIdle();
     return waiting !== undefined;
   }
@@ -162,11 +172,10 @@ export class Outbox {
     this.retryNow();
   }
 
-  #push(operation: Outgoing, bytes: number, deadline: number): Promise<Appended> {
+  #push(entry: BatchEntry, deadline: number): Promise<Appended> {
     const { promise, resolve, reject } = promiseParts<Appended>();
-    const isLarge = 'payload' in operation && operation.payloadBytes > INLINE_PAYLOAD_BYTES;
-    const largeId = isLarge ? randomId(24) : undefined;
-    this.#queue.push({ operation, bytes, deadline, resolve, reject, promise, largeId, largeStored: false });
+    const bytes = memoryOf(entry);
+    this.#queue.push({ ...entry, bytes, deadline, resolve, reject, promise, largeStored: false });
     this.#waitingBytes += bytes;
     if (this.#deadlineTimer === undefined && deadline !== Number.POSITIVE_INFINITY) this.#armDeadline(deadline);
     if (!this.#running) {
@@ -184,6 +193,7 @@ export class Outbox {
       if (taken.length > 0) await this.#deliver(taken);
     }
     this.#running = false;
+    if (this.#closed) this.#queue.splice(0); // put back when it came too late; refused already
     clearTimeout(this.#deadlineTimer);
     this.#deadlineTimer = undefined;
     this.#settleIdle();
@@ -191,17 +201,21 @@ export class Outbox {
 
   /** Takes the operations of the next batch: bounded, and at most one control operation per session. */
   #take(): Waiting[] {
+    if (this.#alone > 0) {
+      this.#alone -= 1;
+      return this.#queue.splice(0, 1);
+    }
     const sessions = new Set<string>();
     let bytes = 0;
     let count = 0;
-    for (const { operation, largeId } of this.#queue) {
+    for (const { operation, entryBytes } of this.#queue) {
       if (count === MAX_BATCH_OPERATIONS) break;
-      if ('payload' in operation) {
-        bytes += largeId === undefined ? operation.payloadBytes : 0;
-      } else {
+      if ('k' in operation) {
         if (sessions.has(operation.s)) break;
         sessions.add(operation.s);
       }
+      // Two more: a comma, and what closes the part it may begin.
+      bytes += entryBytes + 2;
       if (count > 0 && bytes > this.#host.batchBytes) break;
       count += 1;
     }
@@ -249,7 +263,7 @@ export class Outbox {
         if (producer === this.#producer) await this.#pause(attempt);
       } catch (cause) {
         if (SessionError.is(cause) && cause.code === 'invalid-message') {
-          for (const each of taken) this.#fail(each, cause);
+          this.#refused(taken, cause);
           break;
         }
         unclear = true;
@@ -274,6 +288,17 @@ export class Outbox {
     this.#queue.unshift(...taken.filter(({ operation }) => 'k' in operation));
   }
 
+  /** What else is in the batch does not suffer: each is tried alone, and only the one that is meant fails. */
+  #refused(taken: Waiting[], cause: SessionError): void {
+    const [only] = taken;
+    if (only && taken.length === 1) {
+      this.#fail(only, cause);
+      return;
+    }
+    this.#alone = taken.length;
+    this.#queue.unshift(...taken);
+  }
+
   async #storeLarge(taken: Waiting[]): Promise<void> {
     for (const each of taken) {
       const { operation, largeId, largeStored } = each;
@@ -286,17 +311,23 @@ export class Outbox {
   #succeed(taken: Waiting[], epoch: string, last: number, claims: readonly ClaimAnswer[]): void {
     const base = last - taken.length;
     let nextClaim = 0;
-    for (const [index, { operation, bytes, resolve }] of taken.entries()) {
+    for (const [index, waiting] of taken.entries()) {
+      const { operation } = waiting;
       const isClaim = 'k' in operation && operation.k === 'c';
-      this.#waitingBytes -= bytes;
-      resolve({ epoch, position: base + index + 1, claim: isClaim ? claims[nextClaim++] : undefined });
+      this.#forget(waiting);
+      waiting.resolve({ epoch, position: base + index + 1, claim: isClaim ? claims[nextClaim++] : undefined });
     }
   }
 
-  /** May be called again for one that has failed already. */
   #fail(waiting: Waiting, error: SessionError): void {
-    this.#waitingBytes -= waiting.bytes;
+    this.#forget(waiting);
     waiting.reject(error);
+  }
+
+  /** It is counted no more; called again for one that was refused while it was on its way. */
+  #forget(waiting: Waiting): void {
+    this.#waitingBytes -= waiting.bytes;
+    waiting.bytes = 0;
   }
 
   async #pause(attempt: number): Promise<void> {
@@ -351,6 +382,10 @@ export class Outbox {
 
 /** Failures that waiting does not mend: their own code tells more than `timeout`. */
 const LASTING = new Set(['refused', 'schema-missing', 'configuration']);
+
+function memoryOf({ operation, item }: BatchEntry): number {
+  return OPERATION_BYTES + item.length + ('payload' in operation ? operation.payloadBytes : 0);
+}
 
 function isSamePayload(a: Outgoing, b: OutgoingPayload): boolean {
   return 'payload' in a && a.to === b.to && a.payload === b.payload;
