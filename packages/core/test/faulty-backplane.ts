@@ -192,18 +192,18 @@ export class FaultyBackplane implements Backplane {
     return this.#call('search', () => this.#inner.search(session, after, upTo));
   }
 
-  locate(session: string): Promise<Liveness | undefined> {
+  locate(session: string, heardWithinMs?: number): Promise<Liveness | undefined> {
     return this.#call('locate', async () => {
       const liveness = await this.#inner.locate(session);
       const node = this.#network.log.claims.get(session)?.node;
-      return node === undefined ? liveness : this.#seen(node, liveness);
+      return node === undefined ? liveness : this.#seen(node, liveness, heardWithinMs);
     });
   }
 
-  inspect(node: string): Promise<{ liveness: Liveness; cursor: number | undefined }> {
+  inspect(node: string, heardWithinMs?: number): Promise<{ liveness: Liveness; cursor: number | undefined }> {
     return this.#call('inspect', async () => {
       const { liveness: known, cursor } = await this.#inner.inspect(node);
-      const liveness = this.#seen(node, known);
+      const liveness = this.#seen(node, known, heardWithinMs);
       const { judged, time } = this.#network;
       if (liveness !== 'attached') judged.set(node, [...(judged.get(node) ?? []), time.now]);
       return { liveness, cursor };
@@ -237,8 +237,11 @@ export class FaultyBackplane implements Backplane {
 
   // --- how it fails ------------------------------------------------------------------------------------------------
 
-  #seen<T extends Liveness | undefined>(node: string, liveness: T): T | 'suspect' {
-    return liveness === 'attached' && this.#network.backplanes.get(node)?.isSuspect ? 'suspect' : liveness;
+  #seen<T extends Liveness | undefined>(node: string, liveness: T, heardWithinMs = -1): T | 'suspect' {
+    const { backplanes, log, time } = this.#network;
+    const beatAt = log.nodes.get(node)?.beatAt ?? Number.NEGATIVE_INFINITY;
+    const isHeard = time.now - beatAt <= heardWithinMs;
+    return liveness === 'attached' && backplanes.get(node)?.isSuspect && !isHeard ? 'suspect' : liveness;
   }
 
   async #call<T>(name: CallName, execute: () => Promise<T>): Promise<T> {

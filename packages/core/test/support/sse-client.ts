@@ -18,6 +18,8 @@ export class Connection {
   endedAt: number | undefined;
   /** The client has turned away: what still comes is not received. */
   deaf = false;
+  /** The last event that came nevertheless. */
+  swallowed: string | undefined;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   #paused = false;
   #resume: (() => void) | undefined;
@@ -58,6 +60,10 @@ export class Connection {
     return this.frames.findLast(({ id }) => id !== undefined)?.id;
   }
 
+  get isPaused(): boolean {
+    return this.#paused;
+  }
+
   pause(): void {
     this.#paused = true;
   }
@@ -95,9 +101,13 @@ export class Connection {
 
   #take(chunk: string): void {
     if (chunk === ': connected\n\n') this.#connected = true;
-    if (chunk === '' || chunk.startsWith(':') || this.deaf) return;
+    if (chunk === '' || chunk.startsWith(':')) return;
     if (!this.#connected) throw new Error('a frame came before the first one of the transport');
     const id = /^id: (.*)$/m.exec(chunk)?.[1];
+    if (this.deaf) {
+      this.swallowed = id;
+      return;
+    }
     const data = /^data: (.*)$/m.exec(chunk)?.[1] ?? '';
     this.frames.push({ id, data, time: this.node.world.time.now });
   }

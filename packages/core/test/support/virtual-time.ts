@@ -78,6 +78,19 @@ export class VirtualTime {
     this.#now = end;
   }
 
+  /** Lets time pass until a promise settles, at most so long. */
+  async until<T>(promise: Promise<T>, mostMs = 60_000): Promise<T> {
+    let settled = false;
+    const end = (): void => {
+      settled = true;
+    };
+    promise.then(end, end);
+    await this.settle();
+    for (const limit = this.#now + mostMs; !settled && this.#now < limit; ) await this.advance(10);
+    if (!settled) throw new Error(`a promise did not settle within ${mostMs} ms`);
+    return promise;
+  }
+
   /** Lets everything run that waits for nothing but the current turn. */
   async settle(): Promise<void> {
     await nextTurn();
