@@ -81,9 +81,8 @@ export function createSessionSet<Info extends ManagedInfo>(parts: SessionSetPart
     let ending: Promise<void> | undefined;
     const endOnce = async (): Promise<void> => {
       // Listen streams first: they end with their result, which transports that are closed later would not write.
-      await subscriptionManager.close();
-      await streams.close();
-      await info.close();
+      // Side by side: each waits for a backend that is away until its deadline.
+      await Promise.all([subscriptionManager.close(), streams.close(), info.close()]);
       sets.delete(name);
     };
     const end = (): Promise<void> => {
