@@ -55,6 +55,7 @@ export type {
   SearchPage,
   SilentNode,
 } from './delivery/backplane.ts';
+export { LOST } from './delivery/backplane.ts';
 export {
   BackplaneStreamSessionManager,
   type StreamSessionManagerStats,

@@ -1,6 +1,6 @@
 import type { MaintenanceAnswer, MaintenanceRequest } from '@tmcp/session-manager';
 import type { PostgresConnection } from './postgres-connection.ts';
-import { literal, type StreamNames } from './schema/names.ts';
+import { LOSES, literal, type StreamNames } from './schema/names.ts';
 
 /** Rows that one statement removes at most. */
 const STEP = 5_000;
@@ -40,13 +40,13 @@ export class Maintenance {
   }
 
   /** Everything but the log. False when another node is at it. */
-  async #clean({ remove, resumeWindowMs, producerIdleMs, keepMs }: MaintenanceRequest): Promise<boolean> {
+  async #clean({ remove, forgetReleasedMs, producerIdleMs, keepMs }: MaintenanceRequest): Promise<boolean> {
     const t = this.names;
     const [row] = await this.#connection.queryReadCommitted(
       `with turn as materialized (${TURN(t)}),
       removed as (delete from ${t.node} n using unnest($2::text[], $3::text[]) as r (id, beat), turn
         where n.ns = $1 and n.id = r.id and ${BEAT} = r.beat returning n.id),
-      orphaned as (delete from ${t.claims} c using removed r where c.ns = $1 and c.node = r.id),
+      orphaned as (update ${t.claims} c set ${LOSES} from removed r where c.ns = $1 and c.node = r.id and c.detach is null),
       expired as (delete from ${t.claims} c using turn where c.ns = $1 and ${isExpired('c')} and c.id = any(array(
         select x.id from ${t.claims} x where x.ns = $1 and ${isExpired('x')} limit ${STEP}))),
       idle as (delete from ${t.producer} p using turn where p.ns = $1 and (p.node in (select id from removed)
@@ -60,7 +60,7 @@ export class Maintenance {
         this.#namespace,
         remove.map(({ node }) => node),
         remove.map(({ beat }) => beat),
-        resumeWindowMs,
+        forgetReleasedMs,
         producerIdleMs,
         keepMs,
       ],

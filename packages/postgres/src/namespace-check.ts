@@ -2,7 +2,7 @@ import type { Row } from './driver.ts';
 import { leavesConnectionUsable } from './errors.ts';
 import type { PoolCalls, Run } from './pool-calls.ts';
 import { randomChannel, randomText } from './random.ts';
-import type { StreamNames } from './schema/names.ts';
+import { LOSES, type StreamNames } from './schema/names.ts';
 
 export type NamespaceState = {
   readonly channel: string;
@@ -12,7 +12,7 @@ export type NamespaceState = {
 
 /**
  * Makes sure that the log of a namespace exists, and that a crash of the server or a fail-over since the last look
- * cannot have taken its end away unnoticed. Where it can have, the log gets a new epoch and the claims are dropped.
+ * cannot have taken its end away unnoticed. Where it can have, the log gets a new epoch and the claims are released as lost.
  */
 export async function checkNamespace(calls: PoolCalls, t: StreamNames, ns: string): Promise<NamespaceState> {
   const server = await serverIdentity(calls);
@@ -45,7 +45,8 @@ async function recover(run: Run, t: StreamNames, ns: string, server: string | un
   const [, knownServer, lossyOnCrash, , lossyOnFailover] = head;
   if (created.length > 0) {
     // What a life of the log left behind whose head was removed would collide with the new positions.
-    for (const table of [t.log, t.claims, t.node, t.producer]) await run(`delete from ${table} where ns = $1`, [ns]);
+    for (const table of [t.log, t.node, t.producer]) await run(`delete from ${table} where ns = $1`, [ns]);
+    await run(`update ${t.claims} set ${LOSES} where ns = $1`, [ns]);
   } else {
     const crashed = marked.length > 0;
     const isSame = server !== undefined && server === knownServer;
@@ -66,7 +67,7 @@ export async function renewEpoch(run: Run, t: StreamNames, ns: string, epoch?: s
     [ns, randomText(9), epoch ?? null],
   );
   // A statement of its own: it has to see the claims of appends that the update waited for.
-  if (renewed.length > 0) await run(`delete from ${t.claims} where ns = $1`, [ns]);
+  if (renewed.length > 0) await run(`update ${t.claims} set ${LOSES} where ns = $1`, [ns]);
 }
 
 /** Another value after a fail-over or a restore; `undefined` where the role may not know. */

@@ -21,7 +21,7 @@ const maintain = ({ backplane }: OpenBackplane, change: Partial<MaintenanceReque
   backplane.maintain({
     node: 'me',
     sessionTimeoutMs: 10_000,
-    resumeWindowMs: 60_000,
+    forgetReleasedMs: 60_000,
     keepMs: 120_000,
     maxLogBytes: 1_000_000_000,
     producerIdleMs: 100_000,
@@ -173,7 +173,7 @@ describe('cleaning up', () => {
     await producer.control({ kind: 'end', session: 'released' });
     await producer.control({ kind: 'claim', session: 'released', claim: 'again' });
     await producer.control({ kind: 'release', session: 'released', claim: 'again', detach: 2, sent: 2 });
-    await maintain(node, { resumeWindowMs: 0 });
+    await maintain(node, { forgetReleasedMs: 0 });
     expect(await claim('released')).toBeUndefined();
     expect(await claim('held')).toBe('held');
   });

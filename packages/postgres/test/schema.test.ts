@@ -267,7 +267,7 @@ describe('create: false, and rights', () => {
 const MAINTAIN = {
   node: 'node',
   sessionTimeoutMs: 10_000,
-  resumeWindowMs: 60_000,
+  forgetReleasedMs: 60_000,
   keepMs: 120_000,
   maxLogBytes: 1_000_000,
   producerIdleMs: 100_000,

@@ -64,11 +64,12 @@ export interface Backplane {
 
   /**
    * Trims the log and removes what expired, by one node at a time and in bounded steps.
-   * Nodes named in `remove` go with their claims and producers, unless they have beaten since they were reported.
+   * Nodes named in `remove` go with their producers, and their claims are released as `LOST`, unless they have beaten
+   * since they were reported.
    */
   maintain(request: MaintenanceRequest): Promise<MaintenanceAnswer>;
 
-  /** Starts a new epoch and drops all claims, if `epoch` is still the current one. */
+  /** Starts a new epoch and releases all claims as `LOST`, if `epoch` is still the current one. */
   renewEpoch(epoch: string): Promise<void>;
 
   /** Forgets the node. Called once, after everything it held was released. */
@@ -130,12 +131,18 @@ export type ControlOperation =
       readonly offset: number;
       readonly session: string;
       readonly claim: string;
-      /** Where the next stream of the session starts when its client names no event. */
+      /**
+       * Where the next stream of the session starts when its client names no event. `LOST` is stored even if no claim
+       * of the session is: whoever claims next has to say that something may be missing.
+       */
       readonly detach: number;
       /** Position of the last frame that left the stream's queue: an event id not below it misses nothing before `detach`. */
       readonly sent: number;
     }
   | { readonly kind: 'end'; readonly offset: number; readonly session: string };
+
+/** In place of a position: the session's continuity is lost. Its floor is void as well; the next claim sets a new one. */
+export const LOST = -1;
 
 export type Batch = {
   readonly epoch: string;
@@ -184,7 +191,7 @@ export type PreviousClaim = {
    * `undefined` when that was unknown.
    */
   readonly from: number | undefined;
-  /** Set when the claim was released. */
+  /** Set when the claim was released; `LOST` when nobody knows where its stream would have gone on. */
   readonly detach: number | undefined;
   readonly sent: number | undefined;
   /** The cursor its node wrote last; `undefined` when that node is unknown. */
@@ -233,8 +240,8 @@ export type MaintenanceRequest = {
   readonly node: string;
   /** A beat older than this is reported as silent. */
   readonly sessionTimeoutMs: number;
-  /** Released claims older than this are removed. */
-  readonly resumeWindowMs: number;
+  /** Claims that were released longer ago than this are forgotten. */
+  readonly forgetReleasedMs: number;
   /**
    * Entries and large payloads older than this go, but no entry at or above the lowest cursor of the nodes that are
    * left: the part that ends at a cursor stays.

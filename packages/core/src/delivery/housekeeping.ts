@@ -7,6 +7,12 @@ import type { DeliverySettings } from './delivery-options.ts';
 const AGES_MS = 100 * 365 * 86_400_000;
 
 /**
+ * A released claim tells its session's next stream where to go on, or that it cannot: for at least this long, so that
+ * a client that was away for too long hears that it may have missed something.
+ */
+const REMEMBER_MS = 3_600_000;
+
+/**
  * Trimming and cleaning up after dead nodes, beside the heartbeats.
  *
  * Nobody cleans up after another node unless it has itself had an unbroken run of good beats for a whole resume
@@ -68,7 +74,7 @@ export class Housekeeping {
       const { silent, overtaken } = await this.#backplane.maintain({
         node: this.#node,
         sessionTimeoutMs,
-        resumeWindowMs: isCalm ? resumeWindowMs : AGES_MS,
+        forgetReleasedMs: isCalm ? Math.max(resumeWindowMs * 10, REMEMBER_MS) : AGES_MS,
         keepMs: isCalm ? resumeWindowMs * 2 : AGES_MS,
         maxLogBytes,
         producerIdleMs: sendTimeoutMs * 10,

@@ -26,4 +26,16 @@ describe('LocalStream', () => {
     expect(stream.unreadBytes()).toBe(5);
     expect(stream.finish(4)).toEqual({ detach: 2, sent: 2 });
   });
+
+  it('local-stream/left: a frame that a waiting client took at once has left, and those before it', async () => {
+    const { stream, reader } = openStream();
+    stream.push(1, encodeText('one'));
+    await reader.read();
+    const waiting = reader.read();
+    stream.push(2, encodeText('two'));
+    await waiting;
+    stream.push(3, encodeText('three'));
+    expect(stream.unreadBytes()).toBe(5);
+    expect(stream.finish(4)).toEqual({ detach: 2, sent: 2 });
+  });
 });

@@ -7,7 +7,8 @@ import { encodeText } from './text.ts';
  * - `waiting`: the session's previous stream, held by another claim, has not yet said where it ended
  * - `replaying`: it gets what lies between its start and the node's cursor
  * - `live`: it gets what the node reads
- * - `draining`: its session has ended; the client still reads what came before
+ * - `draining`: it gets nothing more, and ends in a moment: when its client has read what came before the end of its
+ *   session, or when it is stored that its continuity is lost
  * - `ended`: nothing more is delivered
  */
 export type StreamState = 'claiming' | 'waiting' | 'replaying' | 'live' | 'draining' | 'ended';
@@ -162,7 +163,8 @@ export class LocalStream {
   #remember(position: number, bytes: number): void {
     if (this.#queued() === 0) {
       this.#left = position;
-      if (this.#unread) this.#forgetRead();
+      this.#unread = undefined;
+      this.#unreadBytes = 0;
     } else {
       this.#unread ??= [];
       this.#unread.push({ position, bytes });

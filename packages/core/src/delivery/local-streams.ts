@@ -1,4 +1,5 @@
 import { SessionError } from '../errors.ts';
+import { LOST } from './backplane.ts';
 import type { OutgoingControl } from './batch.ts';
 import { every, pause, sleep, type Timer } from './clock.ts';
 import { withDeadline } from './deadline.ts';
@@ -124,7 +125,9 @@ export class LocalStreams implements StreamConsumer {
    * @returns when that is stored; `undefined` when none is dead, so that the caller meant the session
    */
   giveUpDead(session: string): Promise<void> | undefined {
-    const dead = this.#streams.of(session).filter((stream) => stream.isDead());
+    // One that was given up before is dead as well: a DELETE that comes then means the session.
+    const streams = this.#streams.of(session).filter(({ beginning }) => !beginning?.passedOver);
+    const dead = streams.filter((stream) => stream.isDead());
     for (const stream of dead) this.#gone(stream);
     return dead.length > 0 ? this.releasesStored(session) : undefined;
   }
@@ -211,10 +214,8 @@ export class LocalStreams implements StreamConsumer {
     for (const stream of this.#streams.all()) {
       if (stream.beginning && !stream.beginning.answer) {
         stream.claimRead = false; // its claim is answered in the log that follows
-      } else {
-        // Whether its claim outlived this is not certain. Releasing one that is gone changes nothing, but who claims
-        // after one that is held and has no stream waits in vain.
-        this.#end(stream, this.#reached(stream));
+      } else if (stream.state !== 'draining') {
+        void this.#lose(stream);
       }
     }
   }
@@ -384,9 +385,13 @@ export class LocalStreams implements StreamConsumer {
     return stream.state === 'live' ? this.#node.cursor : stream.position;
   }
 
-  #release(stream: LocalStream, { detach, sent }: StreamEnd): void {
-    const { session, claim } = stream;
+  #release(stream: LocalStream, end: StreamEnd): void {
     this.#forget(stream);
+    void this.#storeRelease(stream, end);
+  }
+
+  /** Resolves when the release is stored, or cannot be. Never rejects. */
+  #storeRelease({ session, claim }: LocalStream, { detach, sent }: StreamEnd): Promise<void> {
     const released = this.#node.control({ k: 'r', s: session, c: claim, d: detach, p: sent }).then(
       () => undefined,
       (error) => this.#node.report(error),
@@ -395,16 +400,29 @@ export class LocalStreams implements StreamConsumer {
       if (this.#releasing.get(session) === all) this.#releasing.delete(session);
     });
     this.#releasing.set(session, all);
+    return all;
+  }
+
+  /** Continuity is lost. That is stored before the client can reconnect, so that whoever serves it then says so. */
+  async #lose(stream: LocalStream): Promise<void> {
+    this.#stopDelivering(stream);
+    await this.#storeRelease(stream, { detach: LOST, sent: LOST });
+    if (stream.state === 'draining') this.#drop(stream);
   }
 
   /** Its session has ended: the client reads what came before, then the body ends. */
   async #drain(stream: LocalStream): Promise<void> {
-    stream.state = 'draining';
-    stream.beginning = undefined;
-    this.#behind.delete(stream);
+    this.#stopDelivering(stream);
     const patience = performance.now() + this.#node.settings.sendTimeoutMs;
     while (stream.state === 'draining' && stream.isUnread() && performance.now() < patience) await sleep(DRAIN_LOOK_MS);
     if (stream.state === 'draining') this.#drop(stream);
+  }
+
+  #stopDelivering(stream: LocalStream): void {
+    this.#starts.forget(stream);
+    this.#behind.delete(stream);
+    stream.beginning = undefined;
+    stream.state = 'draining';
   }
 
   /** Ends a stream whose claim is gone already: there is nothing to give back. */

@@ -1,4 +1,4 @@
-import type { ClaimAnswer, PreviousClaim } from './backplane.ts';
+import { type ClaimAnswer, LOST, type PreviousClaim } from './backplane.ts';
 import { parseEventId } from './event-id.ts';
 
 /** Where a new stream of a session begins. */
@@ -16,6 +16,7 @@ export type Start =
  */
 export function decideStart(answer: ClaimAnswer, lastEventId: string | undefined, epoch: string): Start {
   const { at, floor, previous } = answer;
+  if (previous?.detach === LOST) return { kind: 'lost' };
   if (lastEventId !== undefined) {
     const named = parseEventId(lastEventId, epoch);
     // Without a previous claim the session is new, was ended, or was away for longer than its claim is kept.

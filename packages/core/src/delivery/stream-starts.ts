@@ -1,3 +1,4 @@
+import { LOST } from './backplane.ts';
 import type { LocalStream } from './local-stream.ts';
 import type { DeliveryNode } from './node.ts';
 import type { Appended } from './outbox.ts';
@@ -119,7 +120,8 @@ export class StreamStarts {
       const detach = beginning.releases?.get(previous.claim);
       if (detach !== undefined) {
         this.#predecessors.remove(previous.node, stream);
-        this.#host.beginAfter(stream, Math.max(detach, answer.floor));
+        if (detach === LOST) this.#host.beginLost(stream);
+        else this.#host.beginAfter(stream, Math.max(detach, answer.floor));
       } else if (stream.state === 'claiming') {
         stream.state = 'waiting';
         this.#predecessors.add(previous.node, stream);

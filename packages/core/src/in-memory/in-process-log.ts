@@ -8,6 +8,7 @@ import type {
   Part,
   SilentNode,
 } from '../delivery/backplane.ts';
+import { LOST } from '../delivery/backplane.ts';
 import { randomId } from '../delivery/text.ts';
 
 type StoredPart = Part & { readonly bytes: number; readonly storedAt: number };
@@ -84,18 +85,17 @@ export class InProcessLog {
     if (operation.kind === 'end') {
       this.claims.delete(session);
     } else if (operation.kind === 'release') {
-      if (old?.claim !== operation.claim) return undefined;
-      old.detach = operation.detach;
-      old.sent = operation.sent;
-      old.changedAt = performance.now();
+      if (old?.claim === operation.claim) release(old, operation.detach, operation.sent);
+      else if (!old && operation.detach === LOST) this.#rememberLost(operation, base + operation.offset, node);
     } else {
       const at = base + operation.offset;
       const cursor = old && this.nodes.get(old.node)?.cursor;
+      const floor = old && old.detach !== LOST ? old.floor : at;
       this.claims.set(session, {
         claim: operation.claim,
         node,
         at,
-        floor: old?.floor ?? at,
+        floor,
         from: earliestStartOf(old, cursor, at),
         detach: undefined,
         sent: undefined,
@@ -110,9 +110,15 @@ export class InProcessLog {
         sent: old.sent,
         cursor,
       };
-      return { session, claim: operation.claim, at, floor: old?.floor ?? at, previous };
+      return { session, claim: operation.claim, at, floor, previous };
     }
     return undefined;
+  }
+
+  /** A stream of a life of the log that this one knows nothing of. */
+  #rememberLost({ session, claim }: { session: string; claim: string }, at: number, node: string): void {
+    const changedAt = performance.now();
+    this.claims.set(session, { claim, node, at, floor: at, from: undefined, detach: LOST, sent: LOST, changedAt });
   }
 
   /** Parts above a position: about 1 MiB, at least one. */
@@ -145,7 +151,7 @@ export class InProcessLog {
 
   renewEpoch(): void {
     this.epoch = randomId(8);
-    this.claims.clear();
+    for (const claim of this.claims.values()) release(claim, LOST, LOST);
   }
 
   maintain(request: MaintenanceRequest): MaintenanceAnswer {
@@ -153,10 +159,12 @@ export class InProcessLog {
     for (const { node, beat } of request.remove) {
       if (String(this.nodes.get(node)?.beats) !== beat) continue;
       this.nodes.delete(node);
-      for (const [session, claim] of this.claims) if (claim.node === node) this.claims.delete(session);
+      for (const claim of this.claims.values()) {
+        if (claim.node === node && claim.detach === undefined) release(claim, LOST, LOST);
+      }
     }
     for (const [session, { detach, changedAt }] of this.claims) {
-      if (detach !== undefined && time - changedAt > request.resumeWindowMs) this.claims.delete(session);
+      if (detach !== undefined && time - changedAt > request.forgetReleasedMs) this.claims.delete(session);
     }
     for (const [id, { node, usedAt }] of this.producers) {
       if (time - usedAt > request.producerIdleMs && !this.nodes.has(node)) this.producers.delete(id);
@@ -213,12 +221,19 @@ export class InProcessLog {
   }
 }
 
+function release(claim: Claim, detach: number, sent: number): void {
+  claim.detach = detach;
+  claim.sent = sent;
+  claim.changedAt = performance.now();
+}
+
 /**
  * Where a stream that claims now has to start at the earliest: kept with the claim for the case that its node dies
  * before the stream has begun.
  */
 function earliestStartOf(old: Claim | undefined, cursor: number | undefined, at: number): number | undefined {
   if (!old) return at;
+  if (old.detach === LOST) return undefined;
   if (old.detach !== undefined) return old.detach;
   if (cursor === undefined) return undefined;
   if (cursor >= old.at) return cursor;

@@ -43,6 +43,27 @@ export const streamDiscontinuityCases: StreamCases = {
     for (const each of [one, other]) await each.hasExactly(b, ['1', ...HINTS, '2', '3']);
   },
 
+  'streams/discontinuity-without-id: a client that names no event is told as well, on any node': async ({
+    open,
+    client,
+    breakContinuity,
+    takeReports,
+  }) => {
+    const [a, b] = [open(BEATING), open(BEATING)];
+    const [held, released, deleted] = [client(), client(), client()];
+    for (const each of [held, released, deleted]) await each.connect(a);
+    await released.stream.cancel();
+    await a.delete(deleted.session);
+    await deleted.stream.ends();
+    await breakContinuity();
+    await held.stream.ends();
+    for (const each of [held, released, deleted]) await each.connect(b);
+    await a.publish(undefined, frame('1'));
+    for (const each of [held, released]) await each.hasExactly(a, [...HINTS, '1']);
+    await deleted.hasExactly(a, ['1']);
+    takeReports();
+  },
+
   'streams/discontinuity-in-flow: what is sent meanwhile is refused, or comes at most once and in order': async ({
     open,
     client,

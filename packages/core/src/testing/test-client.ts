@@ -6,7 +6,7 @@ import { until } from './until.ts';
 
 export type ConnectOptions = TestStreamOptions & {
   /**
-   * Names the last event that was read. The stream before is abandoned first: a client that names an event does not
+   * Names the last event that was read. The streams before are abandoned first: a client that names an event does not
    * read on elsewhere.
    */
   readonly resume?: boolean;
@@ -47,7 +47,7 @@ export class TestClient {
 
   /** Opens a stream, and does not wait for its `create`. */
   open(manager: StreamSessionManager, { resume = false, ...options }: ConnectOptions = {}): TestStream {
-    if (resume) this.streams.at(-1)?.abandon();
+    if (resume) for (const stream of this.streams) stream.abandon();
     const lastEventId = options.lastEventId ?? (resume ? this.lastEventId : undefined);
     const stream = new TestStream(manager, this.session, { ...options, lastEventId });
     this.streams.push(stream);

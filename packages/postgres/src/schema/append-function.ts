@@ -1,3 +1,4 @@
+import { LOST } from '@tmcp/session-manager';
 import type { StreamNames } from './names.ts';
 
 /**
@@ -78,7 +79,8 @@ begin
   -- 5. Claims: first what each one finds, and where its stream has to start if this node dies before it says so.
   if cardinality(c_kinds) > 0 then
     with op as (
-      select o.s, o.c, v_base + o.o as at, t.claim as old_claim, t.node as old_node, t.at as old_at, t.floor as old_floor,
+      select o.s, o.c, v_base + o.o as at, t.claim as old_claim, t.node as old_node, t.at as old_at,
+        case when t.detach is distinct from ${LOST} then t.floor end as old_floor,
         t.origin as old_origin, t.detach as old_detach, t.sent as old_sent, nd.cursor as old_cursor, o.i
       from unnest(c_kinds, c_offsets, c_sessions, c_claims) with ordinality as o (k, o, s, c, i)
         left join ${t.claims} t on t.ns = p_ns and t.id = o.s
@@ -88,6 +90,7 @@ begin
       insert into ${t.claims} as t (ns, id, updated_at, claim, node, floor, at, origin)
         select p_ns, s, clock_timestamp() at time zone 'UTC', c, p_node, coalesce(old_floor, at), at, case
             when old_claim is null then at
+            when old_detach = ${LOST} then null
             when old_detach is not null then old_detach
             when old_cursor >= old_at then old_cursor
             when old_cursor is not null and old_origin is not null then least(old_cursor, old_origin)
@@ -100,6 +103,10 @@ begin
     update ${t.claims} t set detach = o.d, sent = o.p, updated_at = clock_timestamp() at time zone 'UTC'
       from unnest(c_kinds, c_sessions, c_claims, c_detach, c_sent) as o (k, s, c, d, p)
       where o.k = 'release' and t.ns = p_ns and t.id = o.s and t.claim = o.c;
+    insert into ${t.claims} (ns, id, updated_at, claim, node, floor, at, detach, sent)
+      select p_ns, s, clock_timestamp() at time zone 'UTC', c, p_node, v_base + o, v_base + o, d, d
+      from unnest(c_kinds, c_offsets, c_sessions, c_claims, c_detach) as o (k, o, s, c, d)
+      where k = 'release' and d = ${LOST} on conflict (ns, id) do nothing;
     delete from ${t.claims} t using unnest(c_kinds, c_sessions) as o (k, s)
       where o.k = 'end' and t.ns = p_ns and t.id = o.s;
   end if;

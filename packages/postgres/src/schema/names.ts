@@ -1,4 +1,4 @@
-import { SessionError } from '@tmcp/session-manager';
+import { LOST, SessionError } from '@tmcp/session-manager';
 
 /** PostgreSQL cuts names at 63 bytes without a word; what we append to a table's name has to fit as well. */
 export const MAX_TABLE_NAME_BYTES = 40;
@@ -33,6 +33,9 @@ export function streamNames(schema: string, tableName: string): StreamNames {
     index: (suffix) => quoted(tableName + suffix),
   };
 }
+
+/** Assignments that release a claim without knowing where its session's next stream should go on. */
+export const LOSES: string = `detach = ${LOST}, sent = ${LOST}, updated_at = clock_timestamp() at time zone 'UTC'`;
 
 /** An identifier, whatever its characters. */
 export function quoted(name: string): string {

@@ -122,6 +122,6 @@ describe.concurrent('a process that is frozen and wakes up', () => {
     expect(await node.has(lost.session)).toBe(true);
     expect(lost.connections.map(({ line }) => line.state)).toEqual(['ended', 'open']);
     expect(await rig.settled()).toMatchObject(CLEAN);
-    expect(rig.reportsBeside(...OUTAGE_CODES, 'evicted')).toEqual([]);
+    expect(rig.reportsBeside(...OUTAGE_CODES, 'evicted')).toEqual(['not-resumed']);
   });
 });
