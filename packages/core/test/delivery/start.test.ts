@@ -40,6 +40,8 @@ describe('decideStart', () => {
       { kind: 'wait', previous: previous() },
     ],
     ['its own claim, stored twice, is not waited for', answer({ claim: 'old', previous: previous() }), undefined, LOST],
+    ['continuity that was lost is lost', answer({ previous: previous({ detach: -1, sent: -1 }) }), undefined, LOST],
+    ['whatever event is named', answer({ previous: previous({ detach: -1, sent: -1 }) }), id(40), LOST],
     ['an event that is named is where it goes on', answer({ previous: previous() }), id(40), beyond(40)],
     ['and nobody is waited for then', answer({ previous: previous() }), id(99), beyond(99)],
     ['an event below the first claim: from that claim', answer({ previous: previous() }), id(5), beyond(10)],
@@ -93,7 +95,8 @@ describe('earliestStart', () => {
           const held = earliestStart(start, given);
           expect(held).toBeLessThanOrEqual(given.at);
           if (start.kind === 'after') expect(held).toBe(start.position);
-          if (start.kind !== 'wait') return;
+          // Where nothing is known of a predecessor's beginning, no place can be held back either.
+          if (start.kind !== 'wait' || start.previous.from === undefined) return;
           // A living predecessor writes a cursor that is not below what it wrote before, and releases at or above it.
           const written = Math.max(start.previous.cursor ?? 0, start.previous.at) + later;
           const died = startAfterDeath(
