@@ -40,7 +40,13 @@ export class Maintenance {
   }
 
   /** Everything but the log. False when another node is at it. */
-  async #clean({ remove, forgetReleasedMs, producerIdleMs, keepMs }: MaintenanceRequest): Promise<boolean> {
+  async #clean({
+    remove,
+    forgetReleasedMs,
+    producerIdleMs,
+    keepMs,
+    maxLogBytes,
+  }: MaintenanceRequest): Promise<boolean> {
     const t = this.names;
     const [row] = await this.#connection.queryReadCommitted(
       `with turn as materialized (${TURN(t)}),
@@ -54,7 +60,10 @@ export class Maintenance {
       unused as (delete from ${t.large} g using turn where g.ns = $1 and g.id = any(array(
         select x.id from ${t.large} x where x.ns = $1 and ${isOlder('x.at', '$6')} and x.at < coalesce((
             select l.at from ${t.log} l, ${t.head} h where h.ns = $1 and l.ns = $1 and l.last > h.trimmed
-            order by l.last limit 1), 'infinity') - $6 * interval '1 millisecond' limit ${LARGE_STEP})))
+            order by l.last limit 1), 'infinity') - $6 * interval '1 millisecond' limit ${LARGE_STEP}))),
+      excess as (delete from ${t.large} g using turn where g.ns = $1 and g.id = any(array(
+        select x.id from (select id, at, row_number() over w as n, sum(octet_length(body)) over w as kept from ${t.large}
+          where ns = $1 window w as (order by at desc, id)) x where x.n > 1 and x.kept > $7 and ${isOlder('x.at', '$8')} limit ${LARGE_STEP})))
       select 1, set_config('synchronous_commit', 'off', true) from turn`,
       [
         this.#namespace,
@@ -63,6 +72,8 @@ export class Maintenance {
         forgetReleasedMs,
         producerIdleMs,
         keepMs,
+        maxLogBytes,
+        this.#connection.callTimeoutMs * 4,
       ],
     );
     return row !== undefined;

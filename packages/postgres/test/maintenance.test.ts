@@ -136,6 +136,31 @@ describe('trimming by size', () => {
 });
 
 describe('cleaning up', () => {
+  it('clean/large-size: large payloads have the same bound as the log, oldest first, and the newest stays', async () => {
+    const namespace = unique('ns');
+    const node = await open(namespace);
+    const age = (id: string, minutes: number): Promise<unknown> =>
+      sql("update tmcp_sessions_large set at = at - $3 * interval '1 minute' where ns = $1 and id = $2", [
+        namespace,
+        id,
+        minutes,
+      ]);
+    for (const [i, id] of ['a', 'b', 'c', 'd'].entries()) {
+      await node.backplane.putLarge(id, 'x'.repeat(100_000));
+      await age(id, id === 'd' ? 0 : 9 - i);
+    }
+    const left = async (): Promise<unknown[]> =>
+      (await sql('select id from tmcp_sessions_large where ns = $1 order by id', [namespace])).map(({ id }) => id);
+    const keepMs = 3_600_000;
+    await maintain(node, { keepMs, maxLogBytes: 400_000 });
+    expect(await left()).toEqual(['a', 'b', 'c', 'd']);
+    await maintain(node, { keepMs, maxLogBytes: 250_000 });
+    expect(await left()).toEqual(['c', 'd']);
+    // What was stored a moment ago may belong to an entry that is still on its way.
+    await maintain(node, { keepMs, maxLogBytes: 1 });
+    expect(await left()).toEqual(['d']);
+  });
+
   it('clean/silent: reports nodes without a fresh beat, and removes them with what was theirs unless they beat again', async () => {
     const namespace = unique('ns');
     const node = await open(namespace);

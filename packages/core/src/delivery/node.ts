@@ -55,7 +55,9 @@ export class DeliveryNode {
   #closing: Promise<void> | undefined;
   #sent = 0;
 
+  /** @throws SessionError `invalid-option` when the settings contradict each other */
   constructor(backplane: Backplane, settings: DeliverySettings) {
+    assertConsistent(settings);
     this.backplane = backplane;
     this.settings = settings;
     this.#onError = guardErrorHandler(settings.onError);
@@ -364,6 +366,15 @@ export class DeliveryNode {
     },
     report: (error) => this.report(error),
   };
+}
+
+/** A process that beats more rarely than others wait for its beat would lose its sessions all the time. */
+function assertConsistent({ heartbeatMs, sessionTimeoutMs }: DeliverySettings): void {
+  if (heartbeatMs < sessionTimeoutMs) return;
+  throw new SessionError(
+    'invalid-option',
+    `"heartbeatMs" (${heartbeatMs}) must be below "sessionTimeoutMs" (${sessionTimeoutMs}), best a third of it`,
+  );
 }
 
 function closedError(): SessionError {

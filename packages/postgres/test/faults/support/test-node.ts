@@ -1,6 +1,14 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { SessionError } from '@tmcp/session-manager';
 import { PostgresStreamSessionManager, type PostgresStreamSessionManagerOptions } from '../../../src/index.ts';
 import { type Line, LocalLine } from './line.ts';
+
+/** So that what is measured is what is held. */
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+}
 
 /** A manager in this process or another one. */
 export interface TestNode {
@@ -59,6 +67,7 @@ export class LocalNode implements TestNode {
   }
 
   async stats(): Promise<NodeFigures> {
+    collectGarbage();
     return { ...this.manager.stats(), heapBytes: process.memoryUsage().heapUsed };
   }
 
