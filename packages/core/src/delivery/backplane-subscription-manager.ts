@@ -132,6 +132,8 @@ export class BackplaneSubscriptionManager extends SubscriptionManager implements
       return;
     }
     const text = large ? this.#node.backplane.getLarge(large[0]) : data.slice(offset, offset + length);
+    // Its failure is dealt with when it is due, which may be after it has failed.
+    if (typeof text !== 'string') text.catch(() => undefined);
     const inbox: Promise<void> = (this.#inbox ?? Promise.resolve()).then(async () => {
       try {
         const fetched = await text;

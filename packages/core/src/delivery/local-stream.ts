@@ -26,7 +26,7 @@ export class Beginning {
   /** A later claim was read, or the client went away: this stream only has to say where it would have begun. */
   passedOver = false;
   /** Releases of the session that were read meanwhile: claim to position. */
-  releases: Map<string, number> | undefined;
+  releases: Map<string, StreamEnd> | undefined;
 }
 
 /** A chunk that the client has not read yet, as far as is known. */
@@ -79,10 +79,15 @@ export class LocalStream {
     this.#highWaterMark = controller.desiredSize ?? 1;
   }
 
-  /** Sets where delivery begins. */
-  startAfter(position: number): void {
+  /**
+   * Sets where delivery begins.
+   *
+   * @param sent a client whose last event is not below this has got everything up to there: the last frame that an
+   *   earlier stream of the session sent, however long ago
+   */
+  startAfter(position: number, sent: number = position): void {
     this.position = position;
-    this.#lastFrame = position;
+    this.#lastFrame = sent;
     this.#left = position;
   }
 

@@ -64,9 +64,12 @@ export class LocalStreams implements StreamConsumer {
   constructor(node: DeliveryNode) {
     this.#node = node;
     this.#starts = new StreamStarts(node, {
-      beginAfter: (stream, position) => this.#beginAfter(stream, position),
+      beginAfter: (stream, position, sent) => this.#beginAfter(stream, position, sent),
       beginLost: (stream) => this.#beginLost(stream),
       claimLost: (stream) => this.#drop(stream),
+      claimedTooLate: (stream) => {
+        void this.#storeRelease(stream, { detach: stream.position, sent: stream.position });
+      },
       claimSkipped: (stream) => this.#end(stream, stream.position),
     });
     this.#replay = new Replay(node, {
@@ -190,8 +193,8 @@ export class LocalStreams implements StreamConsumer {
     }
   }
 
-  released(session: string, claim: string, detach: number): void {
-    for (const stream of this.#streams.of(session)) this.#starts.released(stream, claim, detach);
+  released(session: string, claim: string, detach: number, sent: number): void {
+    for (const stream of this.#streams.of(session)) this.#starts.released(stream, claim, { detach, sent });
   }
 
   ended(position: number, session: string): void {
@@ -230,12 +233,12 @@ export class LocalStreams implements StreamConsumer {
 
   // --- beginning ---------------------------------------------------------------------------------------------------
 
-  #beginAfter(stream: LocalStream, position: number): void {
+  #beginAfter(stream: LocalStream, position: number, sent: number | undefined): void {
     if (this.#node.keepsLog && position < this.#node.trimmed) {
       this.#beginLost(stream);
       return;
     }
-    stream.startAfter(position);
+    stream.startAfter(position, sent);
     if (stream.beginning?.passedOver) {
       this.#end(stream, position);
       return;

@@ -9,7 +9,7 @@ export type StreamConsumer = {
   /** The payload is cut out of `data` only where it is due; `item` has its length. */
   frame(position: number, item: PayloadItem, data: string, offset: number): void;
   claimed(position: number, session: string, claim: string): void;
-  released(session: string, claim: string, detach: number): void;
+  released(session: string, claim: string, detach: number, sent: number): void;
   ended(position: number, session: string): void;
   /** These sessions were claimed or ended while this node was not allowed to deliver. */
   moved(sessions: ReadonlySet<string>): void;
@@ -311,7 +311,7 @@ export class LogReader {
         offset += item[1];
       } else if (streams) {
         if (item.k === 'c') streams.claimed(position, item.s, item.c);
-        else if (item.k === 'r') streams.released(item.s, item.c, item.d);
+        else if (item.k === 'r') streams.released(item.s, item.c, item.d, item.p);
         else streams.ended(position, item.s);
       }
     }

@@ -1,3 +1,4 @@
+import type { Part } from './backplane.ts';
 import { after, elapsedMs, type Moment, now, sleep } from './clock.ts';
 import { decodePart, type Entries, isAddressedTo, isPayload, type PayloadItem } from './entries.ts';
 import type { LocalStream } from './local-stream.ts';
@@ -60,9 +61,11 @@ export class Replay {
       } else if (stream.position >= node.cursor) {
         this.#host.goLive(stream);
       } else {
+        const upTo = node.cursor;
         const recent = node.recent.after(stream.position);
-        if (recent) await this.#handOut(stream, recent);
-        else await this.#searchLog(stream);
+        if (!recent) await this.#searchLog(stream);
+        // What could not be read up to there was skipped, here as well.
+        else if (await this.#handOut(stream, recent)) stream.position = Math.max(stream.position, upTo);
       }
     }
   }
@@ -76,7 +79,7 @@ export class Replay {
         await sleep(PAUSE_MS); // the node is about to find out, and ends this stream
       } else if (page.trimmed > stream.position) {
         this.#host.trimmedAway(stream);
-      } else if ((await this.#handOut(stream, page.parts.map(decodePart))) && page.complete) {
+      } else if ((await this.#handOut(stream, page.parts.flatMap(decodeOrSkip))) && page.complete) {
         stream.position = Math.max(stream.position, upTo);
       }
     } catch (error) {
@@ -152,5 +155,14 @@ export class Replay {
       () => this.#fetched.delete(id),
     );
     return chunk;
+  }
+}
+
+/** One that cannot be read is skipped and was reported where the log is read. */
+function decodeOrSkip(part: Part): Entries[] {
+  try {
+    return [decodePart(part)];
+  } catch {
+    return [];
   }
 }

@@ -3,8 +3,8 @@ import { parseEventId } from './event-id.ts';
 
 /** Where a new stream of a session begins. */
 export type Start =
-  /** Everything above this position belongs to it. */
-  | { readonly kind: 'after'; readonly position: number }
+  /** Everything above this position belongs to it; an event id not below `sent` misses nothing up to there. */
+  | { readonly kind: 'after'; readonly position: number; readonly sent?: number | undefined }
   /** That depends on where the previous stream ends, which its node has not written yet. */
   | { readonly kind: 'wait'; readonly previous: PreviousClaim }
   /** That is not known any more: it goes live at its claim, and says so. */
@@ -23,12 +23,14 @@ export function decideStart(answer: ClaimAnswer, lastEventId: string | undefined
     if (named === undefined || named > at || !previous) return { kind: 'lost' };
     // A quiet session: its last frame is old, perhaps older than the log, but nothing came after it until `detach`.
     if (previous.detach !== undefined && named >= (previous.sent ?? Number.POSITIVE_INFINITY)) {
-      return { kind: 'after', position: Math.max(named, previous.detach, floor) };
+      return { kind: 'after', position: Math.max(named, previous.detach, floor), sent: previous.sent };
     }
     return { kind: 'after', position: Math.max(named, floor) };
   }
   if (!previous) return { kind: 'after', position: at };
-  if (previous.detach !== undefined) return { kind: 'after', position: Math.max(previous.detach, floor) };
+  if (previous.detach !== undefined) {
+    return { kind: 'after', position: Math.max(previous.detach, floor), sent: previous.sent };
+  }
   // Its own claim, stored twice because this node was forgotten meanwhile: nobody will release that one.
   if (previous.claim === answer.claim) return { kind: 'lost' };
   return { kind: 'wait', previous };

@@ -1,17 +1,19 @@
 import { LOST } from './backplane.ts';
-import type { LocalStream } from './local-stream.ts';
+import type { LocalStream, StreamEnd } from './local-stream.ts';
 import type { DeliveryNode } from './node.ts';
 import type { Appended } from './outbox.ts';
 import { Predecessors } from './predecessors.ts';
 import { decideStart, earliestStart, startAfterDeath } from './start.ts';
 
 export type StreamStartsHost = {
-  /** Everything after this position is the stream's. */
-  beginAfter(stream: LocalStream, position: number): void;
+  /** Everything after this position is the stream's; an event id not below `sent` misses nothing up to there. */
+  beginAfter(stream: LocalStream, position: number, sent: number | undefined): void;
   /** Where it left off is not known any more. */
   beginLost(stream: LocalStream): void;
   /** The log that it was claimed in has ended. */
   claimLost(stream: LocalStream): void;
+  /** It was given up while its claim was on its way. */
+  claimedTooLate(stream: LocalStream): void;
   /** This node will not read its claim, nor what concerned the session right after it. */
   claimSkipped(stream: LocalStream): void;
 };
@@ -41,7 +43,7 @@ export class StreamStarts {
   /** The stream's claim is in the log. */
   answered(stream: LocalStream, { epoch, position, claim }: Appended): void {
     const { beginning } = stream;
-    if (!beginning || stream.state === 'ended') return;
+    if (!beginning) return;
     if (epoch !== this.#node.epoch || !claim) {
       this.#host.claimLost(stream);
       return;
@@ -49,6 +51,10 @@ export class StreamStarts {
     beginning.answer = claim;
     beginning.start = this.#node.keepsLog ? decideStart(claim, stream.lastEventId, epoch) : { kind: 'after', position };
     stream.startAfter(earliestStart(beginning.start, claim));
+    if (stream.state === 'ended') {
+      this.#host.claimedTooLate(stream);
+      return;
+    }
     if (this.#node.isAdopting || position <= this.#node.adoptedAt) {
       this.#host.claimSkipped(stream);
       return;
@@ -72,10 +78,10 @@ export class StreamStarts {
   }
 
   /** A claim of the stream's session was released; the next stream starts after `detach`. */
-  released(stream: LocalStream, claim: string, detach: number): void {
+  released(stream: LocalStream, claim: string, end: StreamEnd): void {
     if (!stream.beginning) return;
     stream.beginning.releases ??= new Map();
-    stream.beginning.releases.set(claim, detach);
+    stream.beginning.releases.set(claim, end);
     if (stream.state === 'waiting') this.#beginSoon(stream);
   }
 
@@ -114,14 +120,14 @@ export class StreamStarts {
     if (stream.state !== 'claiming' && stream.state !== 'waiting') return;
     const { answer, start } = beginning;
     if (start.kind === 'lost') this.#host.beginLost(stream);
-    else if (start.kind === 'after') this.#host.beginAfter(stream, start.position);
+    else if (start.kind === 'after') this.#host.beginAfter(stream, start.position, start.sent);
     else {
       const { previous } = start;
-      const detach = beginning.releases?.get(previous.claim);
-      if (detach !== undefined) {
+      const end = beginning.releases?.get(previous.claim);
+      if (end) {
         this.#predecessors.remove(previous.node, stream);
-        if (detach === LOST) this.#host.beginLost(stream);
-        else this.#host.beginAfter(stream, Math.max(detach, answer.floor));
+        if (end.detach === LOST) this.#host.beginLost(stream);
+        else this.#host.beginAfter(stream, Math.max(end.detach, answer.floor), end.sent);
       } else if (stream.state === 'claiming') {
         stream.state = 'waiting';
         this.#predecessors.add(previous.node, stream);

@@ -28,7 +28,11 @@ class WatchedBackplane extends InProcessBackplane {
 
 const backplane = new WatchedBackplane();
 // No heartbeat comes by itself while this test runs.
-const settings = readOptions('test', { heartbeatMs: 60_000, sessionTimeoutMs: 600_000, onError: () => undefined }, deliveryRules);
+const settings = readOptions(
+  'test',
+  { heartbeatMs: 60_000, sessionTimeoutMs: 600_000, onError: () => undefined },
+  deliveryRules,
+);
 const streams = new BackplaneStreamSessionManager(new DeliveryNode(backplane, settings));
 
 afterAll(() => streams.close());
