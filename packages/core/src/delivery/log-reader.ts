@@ -312,7 +312,8 @@ export class LogReader {
       } else if (streams) {
         if (item.k === 'c') streams.claimed(position, item.s, item.c);
         else if (item.k === 'r') streams.released(item.s, item.c, item.d, item.p);
-        else streams.ended(position, item.s);
+        // A kind that a later version may write means nothing here.
+        else if (item.k === 'e') streams.ended(position, item.s);
       }
     }
   }
