@@ -72,7 +72,8 @@ export async function spawnNode(
     get output() {
       return output;
     },
-    send: (message) => void child.send(message as object),
+    // It may be gone by now, which `exited` tells; without a callback this would be an event that nobody handles.
+    send: (message) => void child.send(message as object, () => undefined),
     nextMessage<T>(fits: (message: T) => boolean = () => true, { timeoutMs = 10_000 }: NextMessageOptions = {}) {
       return waitFor(
         async () => {

@@ -44,9 +44,14 @@ it('spawn-node/freeze: a frozen child says nothing until it is thawed', async ()
   expect(await child.nextMessage()).toEqual({ count: last + 1 });
 });
 
-it('spawn-node/kill: the exit says how it ended', async () => {
+it('spawn-node/kill: the exit says how it ended, and what it is told afterwards does no harm', async () => {
   await using child = await spawnNode(counter);
   expect(await child.kill('SIGKILL')).toEqual({ code: null, signal: 'SIGKILL' });
+  await waitFor(() => {
+    child.send('are you there?');
+    return true;
+  });
+  await sleep(20); // An event that nobody handled would have come by then.
 });
 
 it('parent-death/cleans-up: a killed starter leaves no server, no program and no files behind', async () => {
