@@ -96,11 +96,15 @@ export class Client {
     }
   }
 
-  /** The network has swallowed the last frames: to be followed by `connect` with `resume`. */
+  /**
+   * The network has swallowed the last frames of the newest stream: to be followed by `connect` with `resume`. Never the only
+   * frame it ever got, for then it could name no event.
+   */
   tear(count: number): void {
     this.moveOn();
     const { connection } = this;
-    connection.frames = connection.frames.slice(0, Math.max(0, connection.frames.length - count));
+    const most = Math.min(count, connection.frames.length, this.frames.length - 1);
+    if (most > 0) connection.frames = connection.frames.slice(0, -most);
   }
 
   /** Closes its connection. What was on its way comes only to a client that names its last event. */
