@@ -31,6 +31,7 @@ export const broadcast: Benchmark = {
       title,
       figure(measured.median(name, 'ms'), 'ms'),
       name === 'enqueue' ? '' : figure(measured.ratio('ms', 'channels', name)),
+      figure(Math.max(...measured.values(name, 'lost'))),
     ];
     return {
       method:
@@ -38,7 +39,7 @@ export const broadcast: Benchmark = {
         'last controller has its chunk, the loop over all controllers included.',
       tables: [
         {
-          head: ['', 'until the last has it', 'times as fast as one query per session'],
+          head: ['', 'until the last has it', 'times as fast as one query per session', 'most lost in a round'],
           rows: [
             row('one channel and query per session, 8 connections', 'channels'),
             row('@tmcp/session-manager-postgres 0.3.0, frame quoted for it', 'published'),
@@ -55,6 +56,10 @@ export const broadcast: Benchmark = {
           reached: ratio <= REQUIRED_RATIO,
         },
       ],
+      notes: [
+        'The published 0.3.0 leaves out every session whose row was not touched for 10 seconds, and deletes it. It ' +
+          'touches each row every 7 seconds with a query of its own: a busy process loses streams that are open.',
+      ],
     };
   },
 };
@@ -66,18 +71,21 @@ class Audience implements AsyncDisposable {
     const sessions = Array.from({ length: streams }, (_, index) => `session-${index}`);
     const holder = await Child.start('receiver.ts', [contender, url]);
     await holder.call('hold', sessions);
-    return new Audience(await Child.start('sender.ts', [contender, url]), holder, sessions);
+    const sender = await Child.start('sender.ts', [contender, url]);
+    return new Audience(sender, holder, sessions, contender === 'published');
   }
 
   readonly #sender: Child;
   readonly #holder: Child;
   readonly #sessions: readonly string[];
+  readonly #mayLose: boolean;
   #number = 0;
 
-  private constructor(sender: Child, holder: Child, sessions: readonly string[]) {
+  private constructor(sender: Child, holder: Child, sessions: readonly string[], mayLose: boolean) {
     this.#sender = sender;
     this.#holder = holder;
     this.#sessions = sessions;
+    this.#mayLose = mayLose;
   }
 
   broadcast(): Promise<Figures> {
@@ -88,15 +96,17 @@ class Audience implements AsyncDisposable {
     return this.#measure('sendToEach', { sessions: this.#sessions, number: this.#number });
   }
 
-  /** @throws when a stream did not get it, got it twice, or got another one */
+  /** @throws when a stream did not get it, or got another one; the published manager may lose some */
   async #measure(method: string, argument: unknown): Promise<Figures> {
     this.#number += 1;
     await this.#holder.call('begin');
     const { startedAt } = await this.#sender.call<{ startedAt: number }>(method, argument);
     const mine = this.#sessions.length;
     const { received, disordered, handedAt } = await this.#holder.call<ReceiverRound>('finish', { mine, all: 0 });
-    if (received !== mine || disordered > 0) throw new Error(`${received} of ${mine}, ${disordered} out of order`);
-    return { ms: handedAt - startedAt };
+    if (!this.#mayLose && (received !== mine || disordered > 0)) {
+      throw new Error(`${received} of ${mine} arrived, ${disordered} out of order`);
+    }
+    return { ms: handedAt - startedAt, lost: mine - received };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,5 +127,5 @@ function enqueueOnly(streams: number): Figures {
   for (const controller of controllers) controller.enqueue(chunk);
   const ms = performance.now() - at;
   for (const controller of controllers) controller.close();
-  return { ms };
+  return { ms, lost: 0 };
 }

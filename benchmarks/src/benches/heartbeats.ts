@@ -7,6 +7,8 @@ import { figure } from '../report/format.ts';
 import { RequestCounter } from '../request-counter.ts';
 
 const SESSIONS = 10_000;
+/** With 10,000 its statements keep its connection so busy on a loaded machine that it never gets to the end. */
+const PUBLISHED_SESSIONS = 1_000;
 /** Beats that are counted. More often than by default, to count more of them; what is counted is per beat. */
 const BEATS = 10;
 const HEARTBEAT_MS = 500;
@@ -19,16 +21,28 @@ export const heartbeats: Benchmark = {
 
   async run({ server, size }: Context): Promise<Report> {
     const many = size(SESSIONS);
+    const manyForPublished = size(PUBLISHED_SESSIONS);
     const [oneOurs, manyOurs] = [await countOurs(server, 1), await countOurs(server, many)];
-    const [onePublished, manyPublished] = [await countPublished(server, 1), await countPublished(server, many)];
+    const [onePublished, manyPublished] = [
+      await countPublished(server, 1),
+      await countPublished(server, manyForPublished),
+    ];
     return {
       method: 'Statements that a node sends while its sessions are idle, counted in a proxy before the server.',
       tables: [
         {
-          head: ['', '1 session', `${figure(many)} sessions`],
+          head: ['', 'with 1 session', 'with many'],
           rows: [
-            ['ours: statements per heartbeat (every 3 s by default)', figure(oneOurs), figure(manyOurs)],
-            ['@tmcp/session-manager-postgres 0.3.0: per 7 s', figure(onePublished), figure(manyPublished)],
+            [
+              'ours, per heartbeat (every 3 s by default)',
+              figure(oneOurs),
+              `${figure(manyOurs)} with ${figure(many)} sessions`,
+            ],
+            [
+              '@tmcp/session-manager-postgres 0.3.0, per 7 s',
+              figure(onePublished),
+              `${figure(manyPublished)} with ${figure(manyForPublished)} sessions`,
+            ],
           ],
         },
       ],

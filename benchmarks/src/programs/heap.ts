@@ -47,7 +47,7 @@ async function hold(count: number): Promise<void> {
 
 /** Once everything has calmed down. */
 async function heapUsed(): Promise<number> {
-  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  await new Promise((resolve) => setTimeout(resolve, 300));
   collectGarbage();
   collectGarbage();
   return process.memoryUsage().heapUsed;
