@@ -6,7 +6,7 @@ import { pause } from './until.ts';
 
 const CLIENTS = 12;
 const SENDERS = 6;
-const DURATION_MS = 1_500;
+const DURATION_MS = 1_200;
 const IN_FLIGHT = 8;
 
 /** Small, seeded and good enough to choose with (mulberry32). */

@@ -15,6 +15,21 @@ import { streamStormCases } from './stream-storm-cases.ts';
  * Registers the cases of the `StreamSessionManager` contract with vitest: what the transports rely on, what several
  * processes on one backend promise each other, and what a client that reconnects may expect.
  *
+ * Each case has an id that stays (`streams/takeover-newest-wins`); what it proves is said once, by the oracle of
+ * `TestClient`: over all its streams, a session receives exactly what was accepted for it, each message once, in order.
+ *
+ * ```ts
+ * import { streamSessionManagerSuite } from '@tmcp/session-manager/testing';
+ *
+ * streamSessionManagerSuite({
+ *   name: 'my backend',
+ *   setUp: async () => {
+ *     const backend = await startFreshBackend();
+ *     return { open: (options) => new MyStreamSessionManager({ backend, ...options }), cleanUp: () => backend.stop() };
+ *   },
+ * });
+ * ```
+ *
  * @param suite name and factory of a backend; each case gets a fresh one
  */
 export function streamSessionManagerSuite({ name, setUp }: StreamSuite): void {

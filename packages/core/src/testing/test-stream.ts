@@ -29,6 +29,7 @@ export class TestStream {
   state: TestStreamState = 'open';
   readonly #body: ReadableStream<Uint8Array>;
   readonly #parser = new SseParser();
+  #controller: ReadableStreamDefaultController | undefined;
   #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   #abandoned = false;
   #deleting = false;
@@ -37,7 +38,8 @@ export class TestStream {
     const { lastEventId, transport = 'http', reading = true } = options;
     let created: Promise<void> | undefined;
     this.#body = new ReadableStream<Uint8Array>({
-      async start(controller) {
+      start: async (controller) => {
+        this.#controller = controller;
         created = (async () =>
           lastEventId === undefined
             ? manager.create(session, controller)
@@ -62,6 +64,11 @@ export class TestStream {
 
   get comments(): string[] {
     return this.frames.flatMap(({ comment }) => (comment === undefined ? [] : [comment]));
+  }
+
+  /** Chunks that wait to be read. */
+  get unread(): number {
+    return 1 - (this.#controller?.desiredSize ?? 1);
   }
 
   /** What the client would send as `Last-Event-ID`. */
