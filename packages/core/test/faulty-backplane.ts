@@ -126,6 +126,11 @@ export class FaultyBackplane implements Backplane {
     });
   }
 
+  /** It is told that the log reaches this far, or further than it knows, whether that is so or not. */
+  wake(head: number | undefined): void {
+    this.#toProcess(() => this.#listener?.wake(head));
+  }
+
   /** The process stands still: its timers do not run, and what comes for it waits outside. */
   freeze(): void {
     this.#frozen = true;

@@ -55,7 +55,7 @@ describe('decideStart', () => {
     ['one behind the detach', answer({ previous: released }), id(65), beyond(65)],
     ['one before the last that was sent', answer({ previous: released }), id(49), beyond(49)],
   ])('start/decide: %s', (_, given, lastEventId, expected) => {
-    expect(decideStart(given, lastEventId, EPOCH)).toEqual(expected);
+    expect(decideStart(given, lastEventId, EPOCH)).toMatchObject(expected as object);
   });
 });
 
@@ -71,7 +71,7 @@ describe('startAfterDeath', () => {
     ['a node that is not known, nor where it began', previous({ from: undefined }), undefined, 10, LOST],
     ['the cursor that the claim found stands in', previous({ cursor: 40 }), undefined, 10, beyond(40)],
   ])('start/death: %s', (_, given, cursor, floor, expected) => {
-    expect(startAfterDeath(given, cursor, floor)).toEqual(expected);
+    expect(startAfterDeath(given, cursor, floor)).toMatchObject(expected as object);
   });
 });
 
