@@ -105,7 +105,6 @@ class Client {
   readonly #session: string;
   readonly #namesIds: boolean;
   readonly #connections: Connection[] = [];
-  readonly #endings: number[] = [];
 
   constructor(cursor: CursorWorld, session: string, namesIds: boolean) {
     this.#cursor = cursor;
@@ -114,10 +113,13 @@ class Client {
     this.#open();
   }
 
+  get #ended(): Connection[] {
+    return this.#connections.filter(({ created, endedAt }) => created && endedAt !== undefined);
+  }
+
   keepOpen(): void {
     const last = this.#connections.at(-1);
     if (last?.isOpen) return;
-    if (last?.endedAt !== undefined && last.created) this.#endings.push(last.endedAt);
     this.#open();
   }
 
@@ -142,12 +144,11 @@ class Client {
       if (!frame || between(reports, frame.time, next.time) || between(damagedAt, 0, next.time)) continue;
       expect(missing(world, this.#session, frame, next), `between ${frame.id} and ${next.id}`).toEqual([]);
     }
-    // Streams end when that is told, not again for the same reason, and none does once all is well.
-    for (const ending of this.#endings) {
-      // It is stored first that the session has to be told, which may take as many tries as anything else here.
-      const told = between(reports, ending - 10_000, ending) || inDoubt(ending);
-      expect(told, `a stream ended at ${ending} without a reason`).toBe(true);
-      expect(ending).toBeLessThan(healedAt + 21_000);
+    // Streams end when something was told since they were opened, and none does once all is well.
+    for (const { openedAt, endedAt = 0 } of this.#ended) {
+      const told = between(reports, openedAt, endedAt) || inDoubt(endedAt);
+      expect(told, `a stream ended at ${endedAt} without a reason`).toBe(true);
+      expect(endedAt).toBeLessThan(healedAt + 21_000);
     }
     // What was accepted after the last trouble arrives once, and in order.
     const late = world.messages.slice(-2);

@@ -14,6 +14,7 @@ export class Connection {
   /** Whether `create` succeeded; `undefined` while it runs. */
   created: boolean | undefined;
   state: 'open' | 'closed' | 'errored' | 'cancelled' = 'open';
+  readonly openedAt: number;
   /** When the client saw the end. */
   endedAt: number | undefined;
   /** The client has turned away: what still comes is not received. */
@@ -29,6 +30,7 @@ export class Connection {
     this.node = node;
     this.session = session;
     this.lastEventId = lastEventId;
+    this.openedAt = node.world.time.now;
     // As in the transports: the stream is registered while it starts, then the first comment flushes the headers.
     const stream = node.world.time.as(
       node.name,
