@@ -152,6 +152,7 @@ export const streamLimitCases: StreamCases = {
     const away = await detached(100, client, a);
     const trimmed = async (stale: TestClient): Promise<boolean> => {
       await a.publish([noise.session], frameOfSize('noise', 50_000));
+      await noise.drain(a);
       await stale.connect(b, { resume: true });
       await stale.drain(a);
       return takeReports().includes('not-resumed');
@@ -163,8 +164,8 @@ export const streamLimitCases: StreamCases = {
     await a.publish([quiet.session], frame('2'));
     await quiet.connect(a, { resume: true });
     await quiet.hasExactly(b, ['1', '2']);
-    await noise.stream.cancel();
-    expect(takeReports()).toEqual([]);
+    // That the log exceeds its size may have been said, for what a process has read is written only now and then.
+    expect(takeReports().filter((code) => code !== 'configuration')).toEqual([]);
   },
 
   'streams/resume-window: after it a session is not resumed, which is said': async ({ open, client, takeReports }) => {
