@@ -61,30 +61,32 @@ export class Replay {
       } else if (stream.position >= node.cursor) {
         this.#host.goLive(stream);
       } else {
-        const upTo = node.cursor;
-        const recent = node.recent.after(stream.position);
-        if (!recent) await this.#searchLog(stream);
-        // What could not be read up to there was skipped, here as well.
-        else if (await this.#handOut(stream, recent)) stream.position = Math.max(stream.position, upTo);
+        await this.#step(stream).catch(async (error: unknown) => {
+          node.report(error);
+          await sleep(RETRY_MS);
+        });
       }
     }
   }
 
-  async #searchLog(stream: LocalStream): Promise<void> {
+  /** Hands out what is at hand, or one page. Rejects when the backend does not answer: then it is tried again. */
+  async #step(stream: LocalStream): Promise<void> {
     const upTo = this.#node.cursor;
-    try {
-      const page = await this.#node.search(stream.session, stream.position, upTo);
-      if (stream.state !== 'replaying' || !this.#node.mayDeliver()) return;
-      if (page.epoch !== this.#node.epoch) {
-        await sleep(PAUSE_MS); // the node is about to find out, and ends this stream
-      } else if (page.trimmed > stream.position) {
-        this.#host.trimmedAway(stream);
-      } else if ((await this.#handOut(stream, page.parts.flatMap(decodeOrSkip))) && page.complete) {
-        stream.position = Math.max(stream.position, upTo);
-      }
-    } catch (error) {
-      this.#node.report(error);
-      await sleep(RETRY_MS);
+    const recent = this.#node.recent.after(stream.position);
+    if (!recent) await this.#searchLog(stream, upTo);
+    // What could not be read up to there was skipped, here as well.
+    else if (await this.#handOut(stream, recent)) stream.position = Math.max(stream.position, upTo);
+  }
+
+  async #searchLog(stream: LocalStream, upTo: number): Promise<void> {
+    const page = await this.#node.search(stream.session, stream.position, upTo);
+    if (stream.state !== 'replaying' || !this.#node.mayDeliver()) return;
+    if (page.epoch !== this.#node.epoch) {
+      await sleep(PAUSE_MS); // the node is about to find out, and ends this stream
+    } else if (page.trimmed > stream.position) {
+      this.#host.trimmedAway(stream);
+    } else if ((await this.#handOut(stream, page.parts.flatMap(decodeOrSkip))) && page.complete) {
+      stream.position = Math.max(stream.position, upTo);
     }
   }
 

@@ -63,6 +63,8 @@ export class Slot implements TestNode {
 
   /** Closes the present process; the past ones must have left nothing unhandled either. */
   async close(): Promise<void> {
-    for (const node of [...this.#past, this.#present]) await node.close();
+    const closing = [...this.#past, this.#present].map((node) => node.close());
+    await Promise.allSettled(closing);
+    await Promise.all(closing);
   }
 }

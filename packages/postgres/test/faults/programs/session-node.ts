@@ -9,8 +9,8 @@ const node = new LocalNode(JSON.parse(options) as ProgramOptions, ({ code, messa
   tell({ told: 'report', code, message }),
 );
 
-process.on('unhandledRejection', (reason) => tell({ told: 'escaped', error: String(reason) }));
-process.on('uncaughtException', (error) => tell({ told: 'escaped', error: String(error.stack) }));
+process.on('unhandledRejection', (reason) => tell({ told: 'escaped', error: stackOf(reason) }));
+process.on('uncaughtException', (error) => tell({ told: 'escaped', error: stackOf(error) }));
 process.on('message', (order: Order) => void carryOut(order));
 // Without its parent it has nothing to do.
 process.on('disconnect', () => process.exit());
@@ -71,4 +71,9 @@ function open(number: number, session: string, lastEventId: string | undefined):
 function failureOf(error: unknown): Failure {
   const { code = 'unknown', message } = error as { code?: string; message: string };
   return { code, message };
+}
+
+function stackOf(error: unknown): string {
+  const { stack, cause } = error as Error;
+  return `${stack ?? error}${cause ? `\ncaused by ${(cause as Error).stack ?? cause}` : ''}`;
 }

@@ -130,8 +130,10 @@ export class Rig implements AsyncDisposable {
       await proxy.refuse(false);
     }
     for (const load of this.#loads) await load.stop();
-    await Promise.all(this.nodes.map((node) => node.close()));
+    const closing = this.nodes.map((node) => node.close());
+    await Promise.allSettled(closing);
     for (const proxy of this.#proxies) await proxy.close();
+    await Promise.all(closing);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
