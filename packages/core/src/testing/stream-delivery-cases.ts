@@ -176,6 +176,10 @@ export const streamDeliveryCases: StreamCases = {
     await a.publish(undefined, frame('2'));
     await s.hasExactly(a, ['1', '2']);
     expect(s.stream.frames.filter(({ id }) => id !== undefined)).toEqual([]);
+    await s.stream.cancel();
+    await a.publish([s.session], frame('3'));
+    await s.connect(open());
+    await s.hasExactly(a, ['1', '2', '3']);
   },
 
   'streams/namespaces: sessions and broadcasts of two namespaces never meet': async ({ open, client }) => {

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { frame, labels } from './messages.ts';
+import { frame, frameOfSize, labels } from './messages.ts';
 import type { StreamCases } from './stream-backend.ts';
 import { TestStream } from './test-stream.ts';
 import { until } from './until.ts';
@@ -50,6 +50,44 @@ export const streamLifeCycleCases: StreamCases = {
     await Promise.all(sent);
     await reading.hasExactly(b, labels(121));
     await unread.hasExactly(b, labels(121));
+  },
+
+  'streams/close-in-replay: a stream that is still catching up is handed on where it stands': async ({
+    b,
+    open,
+    client,
+  }) => {
+    const a = open({ maxStreamBufferBytes: 10_000 });
+    const s = client();
+    await s.connect(a);
+    await s.stream.cancel();
+    await Promise.all(labels(100).map((label) => b.publish([s.session], frameOfSize(label, 1_000))));
+    const stream = await s.connect(a, { reading: false });
+    while (s.labels.length < 20) await stream.readChunk();
+    await a.close();
+    await s.connect(b);
+    await s.hasExactly(b, labels(100));
+  },
+
+  'streams/close-races-takeover: a node that closes and one that takes over agree where': async ({
+    b,
+    open,
+    client,
+  }) => {
+    for (let round = 0; round < 5; round += 1) {
+      const a = open();
+      const clients = labels(5).map(() => client());
+      await Promise.all(clients.map((each) => each.connect(a)));
+      const sent = labels(20).map((label) => b.publish(undefined, frame(label)));
+      const closed = a.close();
+      sent.push(...labels(20, 21).map((label) => b.publish(undefined, frame(label))));
+      await Promise.all(clients.map((each) => each.connect(b)));
+      await Promise.all([...sent, closed]);
+      for (const each of clients) {
+        await each.hasExactly(b, labels(40));
+        await each.stream.cancel();
+      }
+    }
   },
 
   'streams/close-flushes: what was sent before the close arrives': async ({ b, open, client }) => {

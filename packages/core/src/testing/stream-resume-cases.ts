@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { frame, frameOfSize, HINTS, labels } from './messages.ts';
+import { frame, HINTS, labels } from './messages.ts';
 import type { StreamCases } from './stream-backend.ts';
 
 const MALFORMED_EVENT_IDS = ['0', '-1', 'x.y', '*', '../1', "';--", '\u{1f600}', '\u00e9.1', 'x'.repeat(5_000)];
@@ -95,39 +95,6 @@ export const streamResumeCases: StreamCases = {
     expect(again.labels.slice(0, 4)).toEqual(labels(4, 2));
   },
 
-  'streams/resume-in-batch: any message of a burst can be resumed from': async ({ a, b, client }) => {
-    const [s, other] = [client(), client()];
-    await s.connect(a);
-    await other.connect(a);
-    await Promise.all(
-      labels(60).map((label) => a.publish(Number(label) % 5 ? [s.session] : [other.session, s.session], frame(label))),
-    );
-    await s.hasExactly(a, labels(60));
-    const first = s.stream;
-    for (const label of ['1', '17', '30', '59', '60']) {
-      const again = await s.connect(Number(label) % 2 ? a : b, { lastEventId: first.idOf(label) });
-      await a.publish([s.session], frame('next'));
-      await s.receives('next', again);
-      expect(again.labels.filter((each) => /^\d+$/.test(each))).toEqual(labels(60 - Number(label), Number(label) + 1));
-    }
-  },
-
-  'streams/resume-from-large: a large message can be resumed from, and come as the first': async ({ a, b, client }) => {
-    const s = client();
-    await s.connect(a);
-    await a.publish([s.session], frameOfSize('1', 200_000));
-    await a.publish([s.session], frame('2'));
-    await a.publish([s.session], frameOfSize('3', 300_000));
-    await a.publish([s.session], frame('4'));
-    await s.hasExactly(a, labels(4));
-    const first = s.stream;
-    for (const label of ['1', '2', '3']) {
-      const again = await s.connect(b, { lastEventId: first.idOf(label) });
-      await s.receives('4', again);
-      expect(again.labels.filter((each) => /^\d$/.test(each))).toEqual(labels(4 - Number(label), Number(label) + 1));
-    }
-  },
-
   'streams/resume-without-id: without an id a session continues where it was detached': async ({ a, b, client }) => {
     const s = client();
     await s.connect(a);
@@ -140,43 +107,6 @@ export const streamResumeCases: StreamCases = {
       await s.connect(manager);
       await s.hasExactly(b, labels(index * 2 + 3));
     }
-  },
-
-  'streams/resume-long: however much was missed, all of it comes, in order': async ({ a, b, client }) => {
-    const [s, other] = [client(), client()];
-    await s.connect(a);
-    await other.connect(a);
-    await a.publish([s.session], frame('1'));
-    await s.receives('1');
-    await s.stream.cancel();
-    const sent = labels(2_000, 2).flatMap((label) => [
-      a.publish(Number(label) % 50 ? [s.session] : undefined, frame(label)),
-      a.publish([other.session], frame('other')),
-    ]);
-    await Promise.all(sent);
-    const last = s.stream.idOf('1');
-    await s.connect(b);
-    await s.hasExactly(b, labels(2_001));
-    const again = await s.connect(a, { lastEventId: last });
-    await s.receives('2001', again);
-    expect(again.labels.filter((label) => /^\d+$/.test(label))).toEqual(labels(2_000, 2));
-  },
-
-  'streams/resume-many: many clients at once continue on another node': async ({ b, open, client }) => {
-    const a = open();
-    const clients = labels(200).map(() => client());
-    await Promise.all(clients.map((each) => each.connect(a)));
-    await a.publish(undefined, frame('1'));
-    for (const each of clients) await each.receives('1');
-    await a.close();
-    await Promise.all([
-      b.publish(undefined, frame('2')),
-      ...clients.map((each) => b.publish([each.session], frame('3'))),
-    ]);
-    await Promise.all(clients.map((each, index) => each.connect(b, { resume: index % 2 === 0 })));
-    await b.publish(undefined, frame('4'));
-    for (const each of clients) await each.receives('4');
-    for (const each of clients) expect(each.labels).toEqual(labels(4));
   },
 
   'streams/resume-empty-id: an empty header is no header': async ({ a, client }) => {

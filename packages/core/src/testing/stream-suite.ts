@@ -8,6 +8,7 @@ import { streamDiscontinuityCases } from './stream-discontinuity-cases.ts';
 import { streamLifeCycleCases } from './stream-life-cycle-cases.ts';
 import { streamLimitCases } from './stream-limit-cases.ts';
 import { streamPayloadCases } from './stream-payload-cases.ts';
+import { streamReplayCases } from './stream-replay-cases.ts';
 import { streamResumeCases } from './stream-resume-cases.ts';
 import { streamStormCases } from './stream-storm-cases.ts';
 
@@ -38,6 +39,7 @@ export function streamSessionManagerSuite({ name, setUp }: StreamSuite): void {
     ...streamDeleteCases,
     ...streamDeliveryCases,
     ...streamResumeCases,
+    ...streamReplayCases,
     ...streamPayloadCases,
     ...streamLimitCases,
     ...streamLifeCycleCases,
