@@ -43,7 +43,7 @@ describe('the cursor machine', () => {
             expect(world.messages.filter(({ outcome }) => outcome === 'pending')).toEqual([]);
           }),
       ),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 
@@ -81,7 +81,7 @@ describe('the cursor machine', () => {
             expect(world.messages.filter(({ outcome }) => outcome === 'pending')).toEqual([]);
           }),
       ),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });

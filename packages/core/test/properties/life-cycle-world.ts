@@ -6,7 +6,13 @@ import { Connection, type Frame, messageNumber } from '../support/sse-client.ts'
 import type { TestNode, World } from '../support/world.ts';
 
 export type Step =
-  | { readonly do: 'send'; readonly by: number; readonly to: readonly number[] | undefined; readonly count: number }
+  | {
+      readonly do: 'send';
+      readonly by: number;
+      readonly to: readonly number[] | undefined;
+      readonly count: number;
+      readonly bytes?: number;
+    }
   | {
       readonly do: 'open';
       readonly client: number;
@@ -29,7 +35,7 @@ export type Step =
   | { readonly do: 'advance'; readonly ms: number };
 
 /** Longer than a run: nobody is cleaned up, nothing is trimmed, no claim expires. */
-const OPTIONS = { resumeWindowMs: 3_600_000 };
+const OPTIONS = { resumeWindowMs: 3_600_000, maxStreamBufferBytes: 500 };
 
 /** A few processes and a few clients that come and go. */
 export class LifeCycleWorld {
@@ -64,10 +70,8 @@ export class LifeCycleWorld {
     switch (step.do) {
       case 'send':
         for (let n = 0; n < step.count; n += 1) {
-          world.publish(
-            this.#node(step.by),
-            step.to?.map((index) => this.#client(index).session),
-          );
+          const to = step.to?.map((index) => this.#client(index).session);
+          world.publish(this.#node(step.by), to, '.'.repeat(step.bytes ?? 0));
         }
         break;
       case 'open':

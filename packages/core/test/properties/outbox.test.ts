@@ -288,7 +288,7 @@ describe('the outbox', () => {
   const seed = fc.noShrink(fc.nat());
 
   it('properties/outbox-once: what was accepted is stored once and in call order, whatever answers are lost; every promise settles and nothing is held afterwards', async () => {
-    await fc.assert(fc.asyncProperty(steps, seed, bench), { numRuns: 120 });
+    await fc.assert(fc.asyncProperty(steps, seed, bench), { numRuns: 80 });
   });
 
   it('properties/outbox-close: the same when it is closed at any moment', async () => {
@@ -296,7 +296,7 @@ describe('the outbox', () => {
       fc.asyncProperty(steps, fc.array(step, { maxLength: 6 }), seed, (before, after, seed) =>
         bench([...before, { do: 'close' }, ...after], seed),
       ),
-      { numRuns: 120 },
+      { numRuns: 80 },
     );
   });
 });
