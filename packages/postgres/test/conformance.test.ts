@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { renewEpoch, streamSessionManagerSuite, subscriptionManagerSuite } from '@tmcp/session-manager/testing';
+import { Pool } from 'pg';
 import { type KitPostgres, kitPostgres, TcpProxy } from 'test-support';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, expect } from 'vitest';
 import { PostgresBackplane } from '../src/postgres-backplane.ts';
 import { PostgresConnection } from '../src/postgres-connection.ts';
 import { PostgresStreamSessionManager } from '../src/postgres-stream-session-manager.ts';
@@ -9,14 +10,17 @@ import { PostgresSubscriptionManager } from '../src/postgres-subscription-manage
 
 let postgres: KitPostgres;
 let proxy: TcpProxy;
+let observer: Pool;
 
 beforeAll(async () => {
   postgres = await kitPostgres();
   const { hostname: host, port } = new URL(postgres.url);
+  observer = new Pool({ connectionString: postgres.url, max: 1 });
   proxy = await TcpProxy.start({ host, port: Number(port) });
 });
 afterAll(async () => {
   await proxy.close();
+  await observer.end();
   await postgres.stop();
 });
 
@@ -26,15 +30,24 @@ function breakContinuity(namespace: string): Promise<void> {
 }
 
 /** Namespaces that this test alone uses. */
-function ownNamespaces(): (name?: string) => string {
+function ownNamespaces(): { own: (name?: string) => string; expectNothingHeld: () => Promise<void> } {
   const test = randomUUID();
-  return (name = 'default') => `${test}/${name}`;
+  const rows = async (statement: string): Promise<unknown[]> => (await observer.query(statement, [test])).rows;
+  return {
+    own: (name = 'default') => `${test}/${name}`,
+    // Managers that were closed have left, and given back what they held.
+    expectNothingHeld: async () => {
+      expect(await rows('select ns, id from tmcp_sessions_node where starts_with(ns, $1)')).toEqual([]);
+      expect(await rows('select ns, id from tmcp_sessions where starts_with(ns, $1) and detach is null')).toEqual([]);
+    },
+  };
 }
 
 streamSessionManagerSuite({
   name: 'PostgreSQL',
   setUp: async () => {
-    const own = ownNamespaces();
+    const { own, expectNothingHeld } = ownNamespaces();
+    let anyoneDied = false;
     return {
       open: ({ namespace, ...options }) =>
         new PostgresStreamSessionManager({ connectionString: postgres.url, namespace: own(namespace), ...options }),
@@ -46,12 +59,16 @@ streamSessionManagerSuite({
           ...options,
         }),
         kill: async () => {
+          anyoneDied = true;
           await proxy.refuse(true);
           proxy.cutAll();
         },
       }),
       breakContinuity: () => breakContinuity(own()),
-      cleanUp: () => proxy.refuse(false),
+      cleanUp: async () => {
+        await proxy.refuse(false);
+        if (!anyoneDied) await expectNothingHeld();
+      },
     };
   },
 });
@@ -59,12 +76,12 @@ streamSessionManagerSuite({
 subscriptionManagerSuite({
   name: 'PostgreSQL',
   setUp: async () => {
-    const own = ownNamespaces();
+    const { own, expectNothingHeld } = ownNamespaces();
     return {
       open: ({ namespace, ...options }) =>
         new PostgresSubscriptionManager({ connectionString: postgres.url, namespace: own(namespace), ...options }),
       breakContinuity: () => breakContinuity(own()),
-      cleanUp: async () => undefined,
+      cleanUp: expectNothingHeld,
     };
   },
 });

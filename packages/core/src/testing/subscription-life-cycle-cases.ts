@@ -55,7 +55,7 @@ export const subscriptionLifeCycleCases: SubscriptionCases = {
     listener,
     takeReports,
   }) => {
-    const a = open({ sendTimeoutMs: 300 });
+    const a = open({ sendTimeoutMs: 800 });
     const [stuck, other] = [listener({ onClose: () => new Promise(() => undefined) }), listener()];
     await stuck.create(a);
     await other.create(a);
