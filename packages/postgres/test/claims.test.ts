@@ -1,3 +1,4 @@
+import { LOST } from '@tmcp/session-manager';
 import { type KitPostgres, kitPostgres, waitFor } from 'test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { PostgresConnection } from '../src/postgres-connection.ts';
@@ -72,6 +73,22 @@ describe('claims', () => {
     expect(await node.backplane.locate('a')).toBe('attached');
     const third = await producer.control({ kind: 'claim', session: 'a', claim: 'c3' });
     expect(third.claims[0]?.previous).toMatchObject({ claim: 'c2', from: 3, detach: undefined, sent: undefined });
+  });
+
+  it('claims/superseded: the release of a claim that was taken over from says where its successor had to start', async () => {
+    const node = await open();
+    const producer = new Producer(node);
+    await producer.control({ kind: 'claim', session: 'a', claim: 'c1' });
+    await producer.control({ kind: 'claim', session: 'a', claim: 'c2' });
+    await producer.control({ kind: 'release', session: 'a', claim: 'c1', detach: 2, sent: 1 });
+    expect(await node.backplane.locate('a')).toBe('attached');
+    const third = await producer.control({ kind: 'claim', session: 'a', claim: 'c3' });
+    expect(third.claims[0]?.previous).toMatchObject({ claim: 'c2', from: 2, detach: undefined, sent: undefined });
+    // Of one further back, or one that does not know: nothing, or that it is not known.
+    await producer.control({ kind: 'release', session: 'a', claim: 'c1', detach: 1, sent: 1 });
+    await producer.control({ kind: 'release', session: 'a', claim: 'c2', detach: LOST, sent: LOST });
+    const fourth = await producer.control({ kind: 'claim', session: 'a', claim: 'c4' });
+    expect(fourth.claims[0]?.previous).toMatchObject({ claim: 'c3', from: undefined });
   });
 
   it('claims/end: after an end the next claim is a first one, with a new floor', async () => {

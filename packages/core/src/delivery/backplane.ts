@@ -187,8 +187,8 @@ export type PreviousClaim = {
   readonly at: number;
   /**
    * Where the previous stream had to start at the earliest, kept for the case that its node died before it could
-   * say so: the `detach` of its own predecessor, or the cursor of its predecessor's node, or its own position.
-   * `undefined` when that was unknown.
+   * say so: the `detach` of its own predecessor (also one that was released after it was taken over from), or the
+   * cursor of its predecessor's node, or its own position. `undefined` when that was unknown.
    */
   readonly from: number | undefined;
   /** Set when the claim was released; `LOST` when nobody knows where its stream would have gone on. */

@@ -18,7 +18,9 @@ type Claim = {
   readonly node: string;
   readonly floor: number;
   readonly at: number;
-  readonly from: number | undefined;
+  /** The claim that was held until then: its release says where this stream has to start. */
+  readonly prior: string | undefined;
+  from: number | undefined;
   detach: number | undefined;
   sent: number | undefined;
   changedAt: number;
@@ -86,6 +88,7 @@ export class InProcessLog {
       this.claims.delete(session);
     } else if (operation.kind === 'release') {
       if (old?.claim === operation.claim) release(old, operation.detach, operation.sent);
+      else if (old?.prior === operation.claim) old.from = operation.detach === LOST ? undefined : operation.detach;
       else if (!old && operation.detach === LOST) this.#rememberLost(operation, base + operation.offset, node);
     } else {
       const at = base + operation.offset;
@@ -96,6 +99,7 @@ export class InProcessLog {
         node,
         at,
         floor,
+        prior: old?.detach === undefined ? old?.claim : undefined,
         from: earliestStartOf(old, cursor, at),
         detach: undefined,
         sent: undefined,
@@ -118,7 +122,8 @@ export class InProcessLog {
   /** A stream of a life of the log that this one knows nothing of. */
   #rememberLost({ session, claim }: { session: string; claim: string }, at: number, node: string): void {
     const changedAt = performance.now();
-    this.claims.set(session, { claim, node, at, floor: at, from: undefined, detach: LOST, sent: LOST, changedAt });
+    const nothing = { prior: undefined, from: undefined, detach: LOST, sent: LOST };
+    this.claims.set(session, { claim, node, at, floor: at, ...nothing, changedAt });
   }
 
   /** Parts above a position: about 1 MiB, at least one. */

@@ -87,8 +87,9 @@ begin
         left join ${t.node} nd on nd.ns = p_ns and nd.id = t.node
       where o.k = 'claim'
     ), claimed as (
-      insert into ${t.claims} as t (ns, id, updated_at, claim, node, floor, at, origin)
-        select p_ns, s, clock_timestamp() at time zone 'UTC', c, p_node, coalesce(old_floor, at), at, case
+      insert into ${t.claims} as t (ns, id, updated_at, claim, node, floor, at, prior, origin)
+        select p_ns, s, clock_timestamp() at time zone 'UTC', c, p_node, coalesce(old_floor, at), at,
+          case when old_detach is null then old_claim end, case
             when old_claim is null then at
             when old_detach = ${LOST} then null
             when old_detach is not null then old_detach
@@ -96,13 +97,17 @@ begin
             when old_cursor is not null and old_origin is not null then least(old_cursor, old_origin)
           end from op
         on conflict (ns, id) do update set updated_at = excluded.updated_at, claim = excluded.claim, node = excluded.node,
-          at = excluded.at, origin = excluded.origin, detach = null, sent = null
+          at = excluded.at, prior = excluded.prior, origin = excluded.origin, detach = null, sent = null
     )
     select json_agg(json_build_array(s, c, at, coalesce(old_floor, at), old_claim, old_node, old_at, old_origin,
         old_detach, old_sent, old_cursor) order by i)::text into answers from op;
     update ${t.claims} t set detach = o.d, sent = o.p, updated_at = clock_timestamp() at time zone 'UTC'
       from unnest(c_kinds, c_sessions, c_claims, c_detach, c_sent) as o (k, s, c, d, p)
       where o.k = 'release' and t.ns = p_ns and t.id = o.s and t.claim = o.c;
+    -- Of one that was taken over from: now it is known where its successor has to start.
+    update ${t.claims} t set origin = nullif(o.d, ${LOST})
+      from unnest(c_kinds, c_sessions, c_claims, c_detach) as o (k, s, c, d)
+      where o.k = 'release' and t.ns = p_ns and t.id = o.s and t.prior = o.c;
     insert into ${t.claims} (ns, id, updated_at, claim, node, floor, at, detach, sent)
       select p_ns, s, clock_timestamp() at time zone 'UTC', c, p_node, v_base + o, v_base + o, d, d
       from unnest(c_kinds, c_offsets, c_sessions, c_claims, c_detach) as o (k, o, s, c, d)

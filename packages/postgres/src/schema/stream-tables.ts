@@ -8,8 +8,8 @@ import { literal, type StreamNames } from './names.ts';
  * - log: one row per part of a batch. `bytes` adds up over the whole log, so that pages and trimming are ranges.
  *   Payloads are neither compressed nor looked at: that would happen while the head is locked.
  * - claims (the documented `tmcp_sessions`): which node holds a session's stream. `floor` is the position of the first
- *   claim, `at` of this one, `origin` where this stream had to start at the earliest; `detach` and `sent` are set when
- *   it is released. `updated_at` is UTC.
+ *   claim, `at` of this one, `origin` where this stream had to start at the earliest, which the release of the claim
+ *   that it took over from (`prior`) makes exact; `detach` and `sent` are set when it is released. `updated_at` is UTC.
  * - producer: the last batch of an outbox and the answer it got, so that a retry gets the same one.
  * - mark: unlogged, so a row that is missing says that the server crashed or that a standby took over.
  */
@@ -62,8 +62,8 @@ if not exists (select from pg_catalog.pg_attribute where attrelid = ${literal(t.
     from pg_catalog.pg_constraint where conrelid = ${literal(t.claims)}::regclass and contype = 'p'), 'select');
   alter table ${t.claims} drop column if exists value, drop column if exists created_at,
     add column if not exists updated_at timestamp default now(), add ns text not null, add claim text not null,
-    add node text not null, add floor bigint not null, add at bigint not null, add origin bigint, add detach bigint,
-    add sent bigint, add primary key (ns, id);
+    add node text not null, add floor bigint not null, add at bigint not null, add prior text, add origin bigint,
+    add detach bigint, add sent bigint, add primary key (ns, id);
 end if;
 create index if not exists ${t.index('_held_by')} on ${t.claims} (ns, node);
 create index if not exists ${t.index('_released')} on ${t.claims} (ns, updated_at) where detach is not null;`;

@@ -126,4 +126,26 @@ describe.concurrent('a process that is killed', () => {
     expect(clients.map(({ labels }) => labels.filter((label) => label === labels[0]).length)).toEqual([1, 1, 1]);
     expect(rig.reportsBeside(...OUTAGE_CODES)).toEqual([]);
   });
+
+  it('faults/owner-killed-soon: one that dies right after it took over repeats nothing that its predecessor had delivered', async () => {
+    await using rig = await Rig.on(server);
+    // Nobody beats within this test: what is written of their cursors is as old as can be.
+    const slow = { heartbeatMs: 60_000, sessionTimeoutMs: 180_000 };
+    const [first, last] = [rig.node(slow), rig.node(slow)];
+    const owner = await rig.remote(slow);
+    const clients = await rig.connected(4, [first]);
+    for (let i = 0; i < 10; i += 1) await rig.publish(last, undefined);
+    await waitFor(() => clients.every(({ labels }) => labels.length === 11));
+    await Promise.all(clients.map((client) => client.connect(owner)));
+    const label = await rig.publish(last, undefined);
+    await waitFor(() => clients.every(({ labels }) => labels.includes(label)));
+    await owner.kill();
+    await Promise.all(clients.map((client) => client.connect(last, { mayRepeat: true })));
+    await Promise.all(clients.map((client) => rig.reaches(client, first)));
+    const verdict = await rig.settled();
+    expect(verdict).toMatchObject(CLEAN);
+    // What the dead process had delivered itself, in less than a heartbeat.
+    expect(verdict.repeated).toHaveLength(clients.length);
+    expect(rig.reportsBeside(...OUTAGE_CODES)).toEqual([]);
+  });
 });
