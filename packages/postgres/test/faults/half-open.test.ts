@@ -33,8 +33,8 @@ describe.concurrent('connections that are half-open', () => {
       const [client] = clients as [Client];
       await rig.reaches(client, other);
       figure(`half-open ${direction}: next message through after it healed`, performance.now() - healed);
-      await waitFor(async () => (await harmed.stats()).backlogBytes === 0);
       await load.stop();
+      await waitFor(async () => (await harmed.stats()).backlogBytes === 0);
       expect(await rig.settled()).toMatchObject(CLEAN);
       expect(Object.keys(rig.ledger.refusals).filter((code) => code !== 'timeout')).toEqual([]);
       expect(rig.reportsBeside(...OUTAGE_CODES)).toEqual([]);
