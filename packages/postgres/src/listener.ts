@@ -60,6 +60,7 @@ export class PostgresListener {
   #heardTest: (nonce: string) => void = () => undefined;
   #lastFailure: string | undefined;
   #toldOfPolling = false;
+  #hasListened = false;
 
   constructor(host: ListenerHost) {
     this.#host = host;
@@ -115,7 +116,9 @@ export class PostgresListener {
     let cameUp = false;
     try {
       await session.connect();
-      const mode = (await this.#hearsItself(session)) ? 'listening' : 'polling';
+      // Where it has heard notifications before, one that is late says more about the network than about a pooler.
+      const hears = (await this.#hearsItself(session)) || (this.#hasListened && (await this.#hearsItself(session)));
+      const mode = hears ? 'listening' : 'polling';
       if (mode === 'polling') void session.end(new Error('notifications do not arrive'));
       const joined = new Set<Entry>();
       for (let entry = this.#next(joined); entry; entry = this.#next(joined)) {
@@ -124,6 +127,7 @@ export class PostgresListener {
       }
       if (this.#entries.size > 0) {
         this.#mode = mode;
+        this.#hasListened ||= hears;
         this.#lastFailure = undefined;
         cameUp = true;
         for (const entry of joined) this.#up(entry);

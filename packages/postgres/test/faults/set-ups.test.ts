@@ -74,6 +74,28 @@ describeWith(pgBouncer, 'behind a transaction pooler', () => {
   });
 });
 
+describe.concurrent('a listening connection that is slow once', () => {
+  it('faults/slow-reconnect: is not taken for a pooler because its first notification was late', async () => {
+    await using rig = await Rig.on(server);
+    const { proxy, url } = await rig.proxy();
+    const node = rig.node({ listenConnectionString: url });
+    const [client] = (await rig.connected(1)) as [Client];
+    // From its LISTEN on it is slower than the patience of the self-test, until it tries again.
+    let listens = 0;
+    proxy.label('slow', (chunk) => {
+      if (!/^.{0,8}listen "/is.test(chunk.toString('latin1'))) return false;
+      listens += 1;
+      proxy.delay(listens === 1 ? 2_200 : 0);
+      return true;
+    });
+    proxy.cut(({ labels }) => labels.has('listener'));
+    await waitFor(() => listens > 1, { timeoutMs: 20_000 });
+    await rig.reaches(client, node);
+    await waitFor(async () => (await medianDelay(rig, client, node)) < 100);
+    expect(rig.reportsBeside(...OUTAGE_CODES)).toEqual([]);
+  });
+});
+
 describe.concurrent('a default isolation level that is not READ COMMITTED', () => {
   for (const level of ['repeatable read', 'serializable']) {
     it(`faults/isolation-${level.replace(' ', '-')}: several producers, readers and moves, nothing starves or is lost`, async () => {
