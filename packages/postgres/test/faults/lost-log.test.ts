@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type PostgresServer, startPostgres, waitFor } from 'test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { PostgresSubscriptionManager } from '../../src/index.ts';
 import { figure } from './support/figures.ts';
 import { CLEAN } from './support/oracle.ts';
 import { OUTAGE_CODES, Rig } from './support/rig.ts';
@@ -71,6 +72,34 @@ describe.concurrent('a store that is wiped', () => {
       expect(rig.reportsBeside(...OUTAGE_CODES, 'discontinuity', 'not-resumed', 'schema-missing')).toEqual([]);
     });
   }
+});
+
+describe.concurrent('listen streams of the newest protocol', () => {
+  it('faults/wiped-listeners: are told to look again at what they filter for, once, and go on', async () => {
+    await using rig = await Rig.on(server);
+    const options = { connectionString: rig.url, heartbeatMs: HEARTBEAT_MS, onError: () => undefined };
+    await using manager = new PostgresSubscriptionManager(options);
+    await using sender = new PostgresSubscriptionManager(options);
+    const told: string[] = [];
+    const filters = { toolsListChanged: true, resourceSubscriptions: ['file:///a'] };
+    const callbacks = {
+      acknowledge: async () => undefined,
+      send: async ({ method }: { method: string }) => void told.push(method),
+      close: async () => undefined,
+    };
+    expect(await manager.create({ id: 1, origin: 'here', filters }, callbacks)).toBe(true);
+    const changed = { jsonrpc: '2.0', method: 'notifications/tools/list_changed' } as const;
+    await sender.publish(changed);
+    await waitFor(() => told.length === 1);
+    await rig.query(`truncate ${TABLES.join(', ')}`);
+    // One hint for each thing it filters for, whichever process notices first.
+    await waitFor(() => told.length === 3);
+    await waitFor(() => sender.stats().discontinuities === 1);
+    await sleep(HEARTBEAT_MS * 5);
+    expect(told).toEqual([changed.method, changed.method, 'notifications/resources/updated']);
+    await sender.publish(changed);
+    await waitFor(() => told.length === 4);
+  });
 });
 
 describe.concurrent('a store that is set back', () => {

@@ -48,21 +48,31 @@ it(`soak/random-faults: 3 processes, ${SESSIONS} sessions, ${SECONDS} s (seed ${
     });
   }
   let isOver = false;
-  const visits = clients.map((client, i) => visit(client, slots, seeded(SEED + 10 + i), 8_000, () => isOver));
+  const visits = clients.map((client, i) =>
+    visit(client, {
+      nodes: slots,
+      random: seeded(SEED + 10 + i),
+      moveMs: 8_000,
+      isOver: () => isOver,
+      another: () => rig.client(),
+      now: () => rig.ledger.now(),
+    }),
+  );
   await sleep(SECONDS * 1_000);
   await storm.stop();
   await load.stop();
   isOver = true;
-  await Promise.all(visits);
+  const staying = await Promise.all(visits);
 
   const verdict = await rig.settled();
   console.log(
-    `soak: ${rig.ledger.accepted} accepted, refused ${JSON.stringify(rig.ledger.refusals)}; ${JSON.stringify(happened)}`,
+    `soak: ${rig.ledger.accepted} accepted, ${rig.clients.length} sessions, refused ${JSON.stringify(rig.ledger.refusals)}; ${JSON.stringify(happened)}`,
   );
   expect(verdict).toMatchObject({ ...CLEAN, repeated: [] });
   expect(Object.keys(rig.ledger.refusals).filter((code) => !['timeout', 'dead'].includes(code))).toEqual([]);
-  expect(rig.reportsBeside(...OUTAGE_CODES, 'slow-reader')).toEqual([]);
-  for (const { line } of clients) expect(line.state).toBe('open');
+  // A notification that was late by more than 2 s when a process started is taken for a pooler, which does no harm.
+  expect(rig.reportsBeside(...OUTAGE_CODES, 'slow-reader', 'configuration')).toEqual([]);
+  for (const { line } of staying) expect(line.state).toBe('open');
 
   // Nothing has piled up: not in the processes, not on the server.
   for (const slot of slots) {

@@ -102,7 +102,8 @@ export class Client {
    */
   tear(count: number): void {
     this.moveOn();
-    const { connection } = this;
+    const connection = this.connections.at(-1);
+    if (!connection) return;
     const most = Math.min(count, connection.frames.length, this.frames.length - 1);
     if (most > 0) connection.frames = connection.frames.slice(0, -most);
   }
