@@ -31,6 +31,7 @@ export function judge(ledger: Ledger, clients: readonly Client[]): Verdict {
     judgeOrder(client, verdict, messages, places);
     for (const { label } of missing(ledger, client)) verdict.lost.push(`${client.session} ${label}`);
   }
+  judgeSenders(ledger, verdict, places);
   return verdict;
 }
 
@@ -98,6 +99,18 @@ function judgeOrder(
       received.add(label);
       if (!isNotAbove(place, highest)) highest = place;
     }
+  }
+}
+
+/** What was called after something else was accepted stands behind it. */
+function judgeSenders(ledger: Ledger, verdict: Verdict, places: ReadonlyMap<string, string>): void {
+  const last = new Map<string, Place>();
+  for (const { label, sender, accepted } of ledger.messages) {
+    const id = places.get(label);
+    if (accepted === undefined || id === undefined) continue;
+    const place = placeOf(id);
+    if (isNotAbove(place, last.get(sender))) verdict.disordered.push(`${label} at ${id} was sent after a later one`);
+    last.set(sender, place);
   }
 }
 
