@@ -14,7 +14,8 @@ export async function freePort(): Promise<number> {
   }
 }
 
-async function canListen(port: number): Promise<boolean> {
+/** Whether nobody listens on this loopback port. */
+export async function canListen(port: number): Promise<boolean> {
   const server = createServer();
   try {
     server.listen(port, '127.0.0.1');

@@ -20,9 +20,15 @@ export function serverAccount(): Account | undefined {
 /** A new directory that belongs to the account of the servers. */
 export function makeServerDirectory(prefix: string, parent: string = readableTemporaryDirectory()): string {
   const directory = mkdtempSync(join(parent, prefix));
-  const account = serverAccount();
-  if (account !== undefined) chownSync(directory, account.uid, account.gid);
+  giveToServer(directory);
   return directory;
+}
+
+/** Makes files and directories belong to the account of the servers. */
+export function giveToServer(...paths: readonly string[]): void {
+  const account = serverAccount();
+  if (account === undefined) return;
+  for (const path of paths) chownSync(path, account.uid, account.gid);
 }
 
 /** A directory for what several runs and processes share. */

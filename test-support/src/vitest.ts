@@ -19,5 +19,6 @@ export function describeWith<T>(service: Service<T>, name: string, body: () => v
     return;
   }
   if (found !== undefined) describe(name, body);
+  // npm cannot bring this service, and `test` has to work without it: skipped, never silently, and never in CI.
   else describe.skip(`${name} (${missing(service)})`, body);
 }

@@ -5,7 +5,16 @@ import { brokenLinks, Markdown } from '../src/readme/index.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-const FOLDERS = ['.', '.changeset', 'docs', 'benchmarks', 'test-support', 'packages/*', 'examples/*'];
+const FOLDERS = [
+  '.',
+  '.changeset',
+  'docs',
+  'benchmarks',
+  'test-support',
+  'packages/*',
+  'packages/*/docs',
+  'examples/*',
+];
 /** Written by `pnpm bench`, which nobody runs before the first release. */
 const WRITTEN_LATER = '../benchmarks/RESULTS.md';
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { request } from 'node:http';
 import { escapeIdentifier } from 'pg';
+import { dockerAnswers } from '../docker.ts';
 import { startPostgres } from './postgres-server.ts';
 import { queryOnce } from './query-once.ts';
 
@@ -64,19 +64,4 @@ async function startContainer(): Promise<Host> {
       await container.stop();
     },
   };
-}
-
-function dockerAnswers(): Promise<boolean> {
-  const socketPath = (process.env.DOCKER_HOST ?? 'unix:///var/run/docker.sock').replace(/^unix:\/\//, '');
-  // A daemon elsewhere is not worth the wait: then we start our own server.
-  if (!socketPath.startsWith('/')) return Promise.resolve(false);
-  return new Promise((resolve) => {
-    const ping = request({ socketPath, path: '/_ping', timeout: 500 }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
-    ping.on('timeout', () => ping.destroy());
-    ping.on('error', () => resolve(false));
-    ping.end();
-  });
 }

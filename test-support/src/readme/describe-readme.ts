@@ -40,7 +40,8 @@ export function describeReadme(options: ReadmeOptions): void {
   beforeAll(() => {
     snippets = new Snippets(fileURLToPath(root), code);
   });
-  afterAll(() => snippets.remove());
+  // A hook before it may have failed.
+  afterAll(() => (snippets as Snippets | undefined)?.remove());
 
   async function runCode(block: Block, skip: (why: string) => never): Promise<void> {
     const environment = await env(block, skip);

@@ -31,7 +31,7 @@ export type SnippetKind = 'program' | 'server' | 'tests';
 
 /** The kind of a snippet can be seen from its text, so that no block needs a mark that readers would wonder about. */
 export function kindOf({ text }: Block): SnippetKind {
-  if (text.includes("'@tmcp/session-manager/testing'")) return 'tests';
+  if (/'@tmcp\/session-(manager|store)\/testing'/.test(text)) return 'tests';
   return /\.listen\(/.test(text) ? 'server' : 'program';
 }
 

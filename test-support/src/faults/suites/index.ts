@@ -1,0 +1,12 @@
+export { halfOpenSuite } from './half-open.ts';
+export { type LeavingBackend, leavingSuite } from './leaving.ts';
+export { isWhole, lostConnectionsSuite } from './lost-connections.ts';
+export { type LostLogBackend, lostLogSuite } from './lost-log.ts';
+export { FROZEN, type Outage, outagesSuite } from './outages.ts';
+export { ownerFrozenSuite } from './owner-frozen.ts';
+export { ownerKilledSuite } from './owner-killed.ts';
+export { retentionSuite } from './retention.ts';
+export { type SoakBackend, soakSuite } from './soak.ts';
+export { type System, startsAnew, startTwo } from './starts-anew.ts';
+export { swallowedAnswersSuite } from './swallowed-answers.ts';
+export { takeoverStormSuite } from './takeover-storm.ts';
