@@ -66,15 +66,21 @@ export {
 } from './delivery/backplane-subscription-manager.ts';
 export { type DeliveryOptions, type DeliverySettings, deliveryRules } from './delivery/delivery-options.ts';
 export type { StreamStats } from './delivery/local-streams.ts';
-export { DeliveryNode, type NodeState, type NodeStats } from './delivery/node.ts';
+export { DeliveryNode, type Health, type NodeState, type NodeStats } from './delivery/node.ts';
 export {
   createSessionSet,
-  type Health,
   MAX_NAMESPACE_BYTES,
   type SessionSet,
   type SessionSetParts,
   type SessionSetStats,
 } from './delivery/session-set.ts';
+
+// For authors of backends with a road of their own: what a stream, an event id and a listen stream are made of
+
+export { formatEventId, parseEventId } from './delivery/event-id.ts';
+export { LocalStream, type StreamEnd } from './delivery/local-stream.ts';
+export { type RegistryOptions, SubscriptionRegistry } from './delivery/subscription-registry.ts';
+export { encodeText, isStorable, randomId, utf8Length } from './delivery/text.ts';
 
 // For authors of backends: info
 export {

@@ -12,6 +12,7 @@ import { renewEpoch, streamSessionManagerSuite, subscriptionManagerSuite } from 
 
 streamSessionManagerSuite({
   name: 'in memory',
+  concurrent: true,
   setUp: async () => {
     const hub = new InProcessHub();
     return {
@@ -30,6 +31,7 @@ streamSessionManagerSuite({
 
 subscriptionManagerSuite({
   name: 'in memory',
+  concurrent: true,
   setUp: async () => {
     const hub = new InProcessHub();
     return {

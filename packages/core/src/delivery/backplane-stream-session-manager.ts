@@ -7,7 +7,7 @@ import { after, backOffMs, elapsedMs, type Moment, now, sleep } from './clock.ts
 import { withDeadline } from './deadline.ts';
 import { EVERYONE } from './entries.ts';
 import { LocalStreams, type StreamStats } from './local-streams.ts';
-import type { DeliveryNode, NodeStats } from './node.ts';
+import type { DeliveryNode, Health, NodeStats } from './node.ts';
 import { SECOND_LOOK_MS } from './predecessors.ts';
 import { isStorable, utf8Length } from './text.ts';
 
@@ -133,7 +133,7 @@ export class BackplaneStreamSessionManager extends StreamSessionManager {
   }
 
   /** For a readiness probe: whether the backend answered lately. Never rejects. */
-  health(): Promise<{ ok: boolean; error: SessionError | undefined }> {
+  health(): Promise<Health> {
     return this.#node.health();
   }
 

@@ -9,7 +9,7 @@ import {
 import { withDeadline } from './deadline.ts';
 import { type PayloadItem, SUBSCRIPTIONS } from './entries.ts';
 import type { NotificationConsumer } from './log-reader.ts';
-import type { DeliveryNode, NodeStats } from './node.ts';
+import type { DeliveryNode, Health, NodeStats } from './node.ts';
 import { SubscriptionRegistry } from './subscription-registry.ts';
 import { utf8Length } from './text.ts';
 
@@ -39,7 +39,7 @@ export class BackplaneSubscriptionManager extends SubscriptionManager implements
     super();
     this.#node = node;
     this.#registry = new SubscriptionRegistry({
-      acknowledgeTimeoutMs: node.settings.sendTimeoutMs,
+      callbackTimeoutMs: node.settings.sendTimeoutMs,
       maxWaitingBytes: node.settings.maxStreamBufferBytes,
       report: (error) => node.report(error),
     });
@@ -116,7 +116,7 @@ export class BackplaneSubscriptionManager extends SubscriptionManager implements
   }
 
   /** For a readiness probe: whether the backend answered lately. Never rejects. */
-  health(): Promise<{ ok: boolean; error: SessionError | undefined }> {
+  health(): Promise<Health> {
     return this.#node.health();
   }
 

@@ -1,3 +1,5 @@
+import type { SessionError } from '../errors.ts';
+
 /**
  * What a backend provides to the delivery engine: one ordered log of operations per namespace, the claims that say
  * which node holds a session's stream, and the beats of the nodes.
@@ -7,9 +9,13 @@
  * - It settles within the call deadline the backplane was made with, and rejects with a `SessionError`.
  * - Session ids, claim ids and payloads are data: no name, key pattern or statement is built from them unescaped.
  * - Ages and expiry are judged by the clock of the backend alone; clocks of processes differ.
+ * - An epoch is random text of 1 to 32 lower-case letters and digits: it is part of every event id.
  */
 export interface Backplane {
   readonly limits: BackplaneLimits;
+
+  /** How the backend is set up to weaken a promise. Each was reported when it was found; probes show them as long. */
+  readonly warnings?: readonly SessionError[];
 
   /**
    * Prepares the backend (schema, first epoch) and opens the connection that hears of new parts. Resolves when it
@@ -72,7 +78,10 @@ export interface Backplane {
   /** Starts a new epoch and releases all claims as `LOST`, if `epoch` is still the current one. */
   renewEpoch(epoch: string): Promise<void>;
 
-  /** Forgets the node. Called once, after everything it held was released. */
+  /**
+   * Forgets the node. Called once, after everything it held was released; a claim that it still holds (its `create` was
+   * never answered) is released at its `from`.
+   */
   leave(node: string): Promise<void>;
 
   /** Closes what this backplane opened, nothing that was handed in. Idempotent, never rejects. */
@@ -133,7 +142,8 @@ export type ControlOperation =
       readonly claim: string;
       /**
        * Where the next stream of the session starts when its client names no event. `LOST` is stored even if no claim
-       * of the session is: whoever claims next has to say that something may be missing.
+       * of the session is: whoever claims next has to say that something may be missing. A claim that is released as
+       * `LOST`, by this or by a new epoch, stays so.
        */
       readonly detach: number;
       /** Position of the last frame that left the stream's queue: an event id not below it misses nothing before `detach`. */

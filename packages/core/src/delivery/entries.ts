@@ -45,8 +45,3 @@ export function decodePart(part: Part): Entries {
 export function isPayload(item: Item): item is PayloadItem {
   return Array.isArray(item);
 }
-
-/** Whether a payload is addressed to a session. */
-export function isAddressedTo(to: Receivers, session: string): boolean {
-  return to === EVERYONE || to === session || (typeof to === 'object' && to.includes(session));
-}

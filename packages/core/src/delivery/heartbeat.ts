@@ -6,7 +6,7 @@ import { Housekeeping } from './housekeeping.ts';
 import type { LogReader, NotificationConsumer, StreamConsumer } from './log-reader.ts';
 
 export type HeartbeatHost = {
-  readonly node: string;
+  node(): string;
   isBeating(): boolean;
   streams(): StreamConsumer | undefined;
   notifications(): NotificationConsumer | undefined;
@@ -52,7 +52,7 @@ export class Heartbeat {
     this.#reader = reader;
     this.#settings = settings;
     this.#host = host;
-    this.#housekeeping = new Housekeeping(backplane, host.node, settings, host.report);
+    this.#housekeeping = new Housekeeping(backplane, () => host.node(), settings, host.report);
     // A tenth, and never more than a second, for what lies between the check and the last enqueue.
     this.#fenceAfterMs = settings.sessionTimeoutMs - Math.min(1_000, settings.sessionTimeoutMs / 10);
   }
@@ -82,7 +82,7 @@ export class Heartbeat {
   /** Takes this node's place at the head of the log. */
   async register(): Promise<void> {
     const started = now();
-    const answer = await this.#backplane.beat({ node: this.#host.node, cursor: undefined, check: undefined });
+    const answer = await this.#backplane.beat({ node: this.#host.node(), cursor: undefined, check: undefined });
     if (this.#left.has(answer.epoch)) {
       await this.#backplane.renewEpoch(answer.epoch);
       await this.register();
@@ -179,7 +179,7 @@ export class Heartbeat {
     const generation = this.#generation;
     let answer: BeatAnswer;
     try {
-      answer = await this.#backplane.beat({ node: this.#host.node, cursor: this.#writtenCursor(), check: cursor });
+      answer = await this.#backplane.beat({ node: this.#host.node(), cursor: this.#writtenCursor(), check: cursor });
     } catch (error) {
       this.#failedBeats += 1;
       this.#housekeeping.interrupted();

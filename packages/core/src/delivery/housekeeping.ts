@@ -21,7 +21,7 @@ const REMEMBER_MS = 3_600_000;
  */
 export class Housekeeping {
   readonly #backplane: Backplane;
-  readonly #node: string;
+  readonly #node: () => string;
   readonly #settings: DeliverySettings;
   readonly #report: (error: unknown) => void;
   readonly #silent = new Map<string, { beat: string; since: Moment }>();
@@ -31,7 +31,7 @@ export class Housekeeping {
   #running = false;
   #stopped = false;
 
-  constructor(backplane: Backplane, node: string, settings: DeliverySettings, report: (error: unknown) => void) {
+  constructor(backplane: Backplane, node: () => string, settings: DeliverySettings, report: (error: unknown) => void) {
     this.#backplane = backplane;
     this.#node = node;
     this.#settings = settings;
@@ -72,7 +72,7 @@ export class Housekeeping {
     const run = this.#lastBeat;
     try {
       const { silent, overtaken } = await this.#backplane.maintain({
-        node: this.#node,
+        node: this.#node(),
         sessionTimeoutMs,
         forgetReleasedMs: isCalm ? Math.max(resumeWindowMs * 10, REMEMBER_MS) : AGES_MS,
         keepMs: isCalm ? resumeWindowMs * 2 : AGES_MS,
@@ -91,7 +91,8 @@ export class Housekeeping {
     const still = new Set(silent.map(({ node }) => node));
     for (const node of this.#silent.keys()) if (!still.has(node)) this.#silent.delete(node);
     for (const { node, beat } of silent) {
-      if (node !== this.#node && this.#silent.get(node)?.beat !== beat) this.#silent.set(node, { beat, since: now() });
+      if (node !== this.#node() && this.#silent.get(node)?.beat !== beat)
+        this.#silent.set(node, { beat, since: now() });
     }
   }
 }

@@ -3,15 +3,16 @@ import { LOST } from './backplane.ts';
 import type { OutgoingControl } from './batch.ts';
 import { every, pause, sleep, type Timer } from './clock.ts';
 import { withDeadline } from './deadline.ts';
-import { EVERYONE, type PayloadItem } from './entries.ts';
-import { formatEventId } from './event-id.ts';
+import type { PayloadItem } from './entries.ts';
+import { LiveDelivery } from './live-delivery.ts';
 import { LocalStream, type StreamEnd } from './local-stream.ts';
 import type { StreamConsumer } from './log-reader.ts';
 import type { DeliveryNode } from './node.ts';
+import { Releases } from './releases.ts';
 import { Replay } from './replay.ts';
 import { SessionStreams } from './session-streams.ts';
 import { StreamStarts } from './stream-starts.ts';
-import { encodeText, randomId } from './text.ts';
+import { randomId } from './text.ts';
 
 export type StreamStats = {
   /** Streams held by this process. */
@@ -53,10 +54,9 @@ export class LocalStreams implements StreamConsumer {
   readonly #behind = new Set<LocalStream>();
   readonly #starts: StreamStarts;
   readonly #replay: Replay;
-  /** By session: resolves when its releases are stored. */
-  readonly #releasing = new Map<string, Promise<unknown>>();
+  readonly #live: LiveDelivery;
+  readonly #releases: Releases;
   #keepAliveTimer: Timer | undefined;
-  #delivered = 0;
   #notResumed = 0;
   #slowReaders = 0;
   #superseded = 0;
@@ -72,11 +72,17 @@ export class LocalStreams implements StreamConsumer {
       },
       claimSkipped: (stream) => this.#end(stream, stream.position),
     });
+    this.#releases = new Releases(node);
+    this.#live = new LiveDelivery(node, this.#streams, {
+      fallBehind: (stream, reached) => this.#fallBehind(stream, reached),
+      tooSlow: (stream) => this.#tooSlow(stream),
+      gone: (stream, reached) => this.#gone(stream, reached),
+    });
     this.#replay = new Replay(node, {
-      encode: (position, frame) => this.#encode(position, frame),
+      encode: (position, frame) => this.#live.encode(position, frame),
       goLive: (stream) => this.#goLive(stream),
       drain: (stream) => void this.#drain(stream),
-      tooSlow: (stream) => this.#tooSlow(stream, stream.position),
+      tooSlow: (stream) => this.#tooSlow(stream),
       gone: (stream) => this.#gone(stream, stream.position),
       trimmedAway: (stream) => this.#trimmedAway(stream),
     });
@@ -119,7 +125,7 @@ export class LocalStreams implements StreamConsumer {
     const patience = performance.now() + RELEASE_PATIENCE_MS;
     const isPending = (): boolean => this.#streams.of(session).some(({ beginning }) => beginning?.passedOver);
     while (isPending() && performance.now() < patience) await sleep(5);
-    await this.#releasing.get(session);
+    await this.#releases.stored(session);
   }
 
   /**
@@ -138,7 +144,7 @@ export class LocalStreams implements StreamConsumer {
   stats(): StreamStats {
     return {
       attached: this.#streams.size,
-      delivered: this.#delivered + this.#replay.replayed,
+      delivered: this.#live.delivered + this.#replay.replayed,
       replayed: this.#replay.replayed,
       notResumed: this.#notResumed,
       slowReaders: this.#slowReaders,
@@ -166,24 +172,7 @@ export class LocalStreams implements StreamConsumer {
   // --- what the node reads -----------------------------------------------------------------------------------------
 
   frame(position: number, item: PayloadItem, data: string, offset: number): void {
-    const to = item[0];
-    if (typeof to === 'string') {
-      const newest = this.#streams.newestOf(to);
-      if (newest) this.#handToLive(newest, position, item, data, offset, undefined);
-      return;
-    }
-    // Whoever gets it gets the same bytes: a broadcast is encoded once.
-    let chunk: Uint8Array | undefined;
-    if (to === EVERYONE) {
-      for (const newest of this.#streams.newest()) {
-        chunk = this.#handToLive(newest, position, item, data, offset, chunk);
-      }
-    } else if (typeof to === 'object') {
-      for (const session of to) {
-        const newest = this.#streams.newestOf(session);
-        if (newest) chunk = this.#handToLive(newest, position, item, data, offset, chunk);
-      }
-    }
+    this.#live.frame(position, item, data, offset);
   }
 
   claimed(position: number, session: string, claim: string): void {
@@ -270,7 +259,7 @@ export class LocalStreams implements StreamConsumer {
         `a stream could not continue where its client left off (${reason}); it went live at the head of the log`,
       ),
     );
-    if (!HINTS.every((hint) => stream.push(at, this.#encode(at, hint)))) this.#gone(stream);
+    if (!HINTS.every((hint) => stream.push(at, this.#live.encode(at, hint)))) this.#gone(stream);
   }
 
   /** The log was trimmed past this stream's position. If nothing was replayed yet, it can still go live instead. */
@@ -300,46 +289,9 @@ export class LocalStreams implements StreamConsumer {
     queueMicrotask(() => void this.#replay.run(stream));
   }
 
-  // --- delivering and ending ---------------------------------------------------------------------------------------
+  // --- ending ------------------------------------------------------------------------------------------------------
 
-  #encode(position: number, frame: string): Uint8Array {
-    const { eventIds } = this.#node.settings;
-    return encodeText(eventIds ? `id: ${formatEventId(this.#node.epoch, position)}\n${frame}` : frame);
-  }
-
-  /** @returns the chunk, so that the next receiver can share it */
-  #handToLive(
-    newest: LocalStream,
-    position: number,
-    [, length, large]: PayloadItem,
-    data: string,
-    offset: number,
-    shared: Uint8Array | undefined,
-  ): Uint8Array | undefined {
-    let chunk = shared;
-    let stream: LocalStream | undefined = newest;
-    while (stream) {
-      const { older }: LocalStream = stream;
-      if (stream.state === 'live' && position > stream.position) {
-        if (large) {
-          this.#fallBehind(stream, position - 1);
-        } else {
-          chunk ??= this.#encode(position, data.slice(offset, offset + length));
-          this.#deliver(stream, position, chunk);
-        }
-      }
-      stream = older;
-    }
-    return chunk;
-  }
-
-  #deliver(stream: LocalStream, position: number, chunk: Uint8Array): void {
-    if (stream.unreadBytes() > this.#node.settings.maxStreamBufferBytes) this.#tooSlow(stream, position - 1);
-    else if (stream.push(position, chunk)) this.#delivered += 1;
-    else this.#gone(stream, position - 1);
-  }
-
-  #tooSlow(stream: LocalStream, reached: number): void {
+  #tooSlow(stream: LocalStream): void {
     this.#slowReaders += 1;
     this.#node.report(
       new SessionError(
@@ -348,7 +300,7 @@ export class LocalStreams implements StreamConsumer {
           `(${this.#node.settings.maxStreamBufferBytes}) unread; it can resume`,
       ),
     );
-    this.#end(stream, reached);
+    this.#end(stream, this.#reached(stream));
   }
 
   #supersede(stream: LocalStream, position: number): void {
@@ -393,23 +345,20 @@ export class LocalStreams implements StreamConsumer {
     void this.#storeRelease(stream, end);
   }
 
-  /** Resolves when the release is stored, or cannot be. Never rejects. */
-  #storeRelease({ session, claim }: LocalStream, { detach, sent }: StreamEnd): Promise<void> {
-    const released = this.#node.control({ k: 'r', s: session, c: claim, d: detach, p: sent }).then(
-      () => undefined,
-      (error) => this.#node.report(error),
-    );
-    const all = Promise.all([this.#releasing.get(session), released]).then(() => {
-      if (this.#releasing.get(session) === all) this.#releasing.delete(session);
-    });
-    this.#releasing.set(session, all);
-    return all;
+  #storeRelease({ session, claim }: LocalStream, end: StreamEnd): Promise<void> {
+    return this.#releases.store(session, claim, end);
   }
 
-  /** Continuity is lost. That is stored before the client can reconnect, so that whoever serves it then says so. */
+  /**
+   * Continuity is lost. That is stored before the client can reconnect, so that whoever serves it then says so; but a
+   * stream that delivers nothing does not stay open for ever, where nothing can be stored.
+   */
   async #lose(stream: LocalStream): Promise<void> {
     this.#stopDelivering(stream);
-    await this.#storeRelease(stream, { detach: LOST, sent: LOST });
+    const stored = this.#storeRelease(stream, { detach: LOST, sent: LOST });
+    const late = (): SessionError => new SessionError('timeout', 'the end of a stream could not be stored');
+    // That continuity is lost was reported for all streams at once.
+    await withDeadline(stored, this.#node.settings.sendTimeoutMs, late).catch(() => undefined);
     if (stream.state === 'draining') this.#drop(stream);
   }
 

@@ -153,8 +153,10 @@ export class LogReader {
       }
       this.#heardOf = Math.max(this.#heardOf, part.last);
       if (!this.#host.mayDeliver()) continue;
-      if (!this.#catchingUp && this.#continues(part)) {
+      if ((!this.#catchingUp || this.#keepsLog) && this.#continues(part)) {
+        // While the log is read as well: that may take as long as the backend answers nothing else.
         this.#apply(part);
+        if (this.#pending.length > 0) this.#applyPending();
       } else {
         this.#hold(part);
         this.readOn();
@@ -204,7 +206,8 @@ export class LogReader {
   /** One at a time; never rejects. */
   async #catchUp(): Promise<void> {
     this.#catchingUp = true;
-    for (let failures = 0; this.#behind() && this.#host.mayDeliver() && this.#host.isReading(); ) {
+    let [failures, epochs] = [0, 0];
+    while (this.#behind() && this.#host.mayDeliver() && this.#host.isReading()) {
       const wakes = this.#wakes;
       let page: LogPage;
       try {
@@ -219,9 +222,12 @@ export class LogReader {
       if (page.epoch !== this.#epoch) {
         const { epoch } = this;
         await this.#host.adoptEpoch();
-        if (epoch === this.#epoch) await sleep(backOffMs(failures++, 50, 5_000));
+        // On at once in a new epoch; but a log that vanishes at every look is not to be asked all the time.
+        if (epochs > 0 || epoch === this.#epoch) await sleep(backOffMs(epochs, 50, 5_000));
+        epochs += 1;
         continue;
       }
+      epochs = 0;
       this.trimmedTo(page.trimmed);
       if (page.parts.length === 0) this.#wakesServed = wakes;
       if (!this.#applyPage(page)) await this.#examineEmptiness();

@@ -1,17 +1,26 @@
 import { SessionError } from '../errors.ts';
 import { guardErrorHandler } from '../on-error.ts';
-import type { Backplane, BackplaneListener, SearchPage } from './backplane.ts';
+import type { Backplane, BackplaneListener } from './backplane.ts';
 import type { OutgoingControl, OutgoingPayload } from './batch.ts';
 import { backOffMs, sleep } from './clock.ts';
 import { withDeadline } from './deadline.ts';
 import type { DeliverySettings } from './delivery-options.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { LogReader, type NotificationConsumer, type StreamConsumer } from './log-reader.ts';
+import { type Found, LogSearch } from './log-search.ts';
 import { type Appended, Outbox } from './outbox.ts';
 import type { RecentParts } from './recent-parts.ts';
 import { randomId } from './text.ts';
 
 export type NodeState = 'idle' | 'opening' | 'open' | 'closing' | 'closed';
+
+/** For a readiness probe. */
+export type Health = {
+  readonly ok: boolean;
+  readonly error: SessionError | undefined;
+  /** How the backend is set up to weaken a promise; each names the setting. */
+  readonly warnings: readonly SessionError[];
+};
 
 export type NodeStats = {
   readonly state: NodeState;
@@ -27,22 +36,21 @@ export type NodeStats = {
   readonly failedBeats: number;
 };
 
-const MAX_SEARCHES = 4;
-
 /**
  * One process on the log of one namespace: an outbox that writes, a reader that acts on what is written, a heartbeat
  * that proves that nothing is missing. It opens at the first call, waits for a backend that is not there yet, and
  * closes with the last of its managers.
  */
 export class DeliveryNode {
-  readonly id: string = randomId();
   readonly settings: DeliverySettings;
   readonly backplane: Backplane;
   readonly #reader: LogReader;
   readonly #heartbeat: Heartbeat;
   readonly #outbox: Outbox;
+  readonly #search: LogSearch;
   readonly #onError: (error: SessionError) => void;
 
+  #id: string | undefined;
   #streams: StreamConsumer | undefined;
   #notifications: NotificationConsumer | undefined;
   #tenants = 0;
@@ -50,8 +58,6 @@ export class DeliveryNode {
   #openFailure: unknown;
   /** `until` is when its caller stops waiting, of `performance.now()`. */
   #waiters: { resolve: () => void; reject: (error: unknown) => void; until: number }[] = [];
-  #searches = 0;
-  #searchQueue: (() => void)[] = [];
   #closing: Promise<void> | undefined;
   #sent = 0;
 
@@ -61,6 +67,7 @@ export class DeliveryNode {
     this.backplane = backplane;
     this.settings = settings;
     this.#onError = guardErrorHandler(settings.onError);
+    this.#search = new LogSearch(backplane);
     const shared = {
       streams: () => this.#streams,
       notifications: () => this.#notifications,
@@ -76,7 +83,7 @@ export class DeliveryNode {
     });
     this.#heartbeat = new Heartbeat(backplane, this.#reader, settings, {
       ...shared,
-      node: this.id,
+      node: () => this.id,
       isBeating: () => this.#state === 'open',
       claimHold: () => this.#outbox.claimHold,
       renewProducer: () => this.#outbox.renewProducer(),
@@ -98,6 +105,12 @@ export class DeliveryNode {
       gap: () => void this.#heartbeat.renewEpoch('the backend forgot what it had acknowledged'),
       failure: () => this.#openFailure,
     });
+  }
+
+  /** Random, and not before it is needed: Workers have no random numbers where modules are loaded. */
+  get id(): string {
+    this.#id ??= randomId();
+    return this.#id;
   }
 
   get epoch(): string {
@@ -216,16 +229,9 @@ export class DeliveryNode {
     return (this.#state === 'open' || this.#state === 'closing') && this.#heartbeat.mayDeliver();
   }
 
-  /** Searches the log for a session; a few at a time, whatever the number of streams that start. */
-  async search(session: string, position: number, upTo: number): Promise<SearchPage> {
-    if (this.#searches >= MAX_SEARCHES) await new Promise<void>((resolve) => this.#searchQueue.push(resolve));
-    this.#searches += 1;
-    try {
-      return await this.backplane.search(session, position, upTo);
-    } finally {
-      this.#searches -= 1;
-      this.#searchQueue.shift()?.();
-    }
+  /** Searches the log for a session, at a bounded cost whatever the number of streams that start. */
+  search(session: string, after: number, upTo: number): Promise<Found> {
+    return this.#search.find(session, after, upTo);
   }
 
   /** Resolves when everything that was in the log at the time of the call has been acted on. */
@@ -251,18 +257,20 @@ export class DeliveryNode {
   }
 
   /** Whether the backend answered lately. Never rejects. */
-  async health(): Promise<{ ok: boolean; error: SessionError | undefined }> {
+  async health(): Promise<Health> {
+    const error = await this.#failure();
+    return { ok: error === undefined, error, warnings: this.backplane.warnings ?? [] };
+  }
+
+  async #failure(): Promise<SessionError | undefined> {
+    // A probe is not kept waiting for a backend that is known to be away.
+    if (this.#state === 'opening' && SessionError.is(this.#openFailure)) return this.#openFailure;
     try {
-      // A probe is not kept waiting for a backend that is known to be away.
-      if (this.#state === 'opening' && SessionError.is(this.#openFailure)) {
-        return { ok: false, error: this.#openFailure };
-      }
       await this.ready();
-      if (this.#heartbeat.isFresh) return { ok: true, error: undefined };
-      return { ok: false, error: new SessionError('unavailable', 'the last heartbeat is too old') };
     } catch (error) {
-      return { ok: false, error: SessionError.is(error) ? error : closedError() };
+      return SessionError.is(error) ? error : closedError();
     }
+    return this.#heartbeat.isFresh ? undefined : new SessionError('unavailable', 'the last heartbeat is too old');
   }
 
   /** Stores what waits, leaves, closes the backplane. Idempotent, never rejects. */

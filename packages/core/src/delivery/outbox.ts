@@ -1,14 +1,8 @@
 import { SessionError } from '../errors.ts';
 import type { AppendAnswer, Batch, ClaimAnswer } from './backplane.ts';
-import {
-  type BatchEntry,
-  encodeBatch,
-  encodeEntry,
-  type Outgoing,
-  type OutgoingControl,
-  type OutgoingPayload,
-} from './batch.ts';
+import { type BatchEntry, encodeBatch, encodeEntry, type OutgoingControl, type OutgoingPayload } from './batch.ts';
 import { after, atDeadline, backOffMs, type Timer } from './clock.ts';
+import { memoryOf, OutboxQueue, type Waiting } from './outbox-queue.ts';
 import { randomId } from './text.ts';
 
 /** What became of an operation: its position, and for a claim what it found. */
@@ -41,23 +35,8 @@ export type OutboxHost = {
 /** Larger payloads are stored beside the log. */
 export const INLINE_PAYLOAD_BYTES: number = 64 * 1024;
 
-const MAX_BATCH_OPERATIONS = 500;
 const FIRST_RETRY_MS = 20;
 const LONGEST_RETRY_MS = 1_000;
-
-/** What an operation takes in memory beside its texts, more or less. */
-const OPERATION_BYTES = 64;
-
-type Waiting = BatchEntry & {
-  /** What is counted for it, until it is stored or refused. */
-  bytes: number;
-  /** `performance.now()` after which its caller is told that it failed; control operations have none. */
-  readonly deadline: number;
-  readonly resolve: (appended: Appended) => void;
-  readonly reject: (error: SessionError) => void;
-  readonly promise: Promise<Appended>;
-  largeStored: boolean;
-};
 
 /**
  * Brings operations into the log in call order. One batch is in flight; what arrives meanwhile is the next batch, so
@@ -69,13 +48,12 @@ type Waiting = BatchEntry & {
  */
 export class Outbox {
   readonly #host: OutboxHost;
-  readonly #queue: Waiting[] = [];
-  #inFlight: Waiting[] = [];
-  #waitingBytes = 0;
+  readonly #queue = new OutboxQueue();
+  #inFlight: readonly Waiting[] = [];
   #running = false;
   #closed: SessionError | undefined;
   #everAcknowledged = false;
-  #producer = randomId();
+  #producerId: string | undefined;
   #number = 0;
   #acknowledged = 0;
   #deadlineTimer: Timer | undefined;
@@ -83,8 +61,6 @@ export class Outbox {
   #idle: (() => void)[] = [];
   /** The oldest position that a claim which is not acknowledged yet may depend on. */
   #claimHold: number | undefined;
-  /** So many operations are each a batch of their own: together they were refused. */
-  #alone = 0;
   /** Why the batch in flight has not been acknowledged yet. */
   #lastFailure: unknown;
 
@@ -92,9 +68,14 @@ export class Outbox {
     this.#host = host;
   }
 
+  get #producer(): string {
+    this.#producerId ??= randomId();
+    return this.#producerId;
+  }
+
   /** Bytes that are taken but not stored. */
   get backlogBytes(): number {
-    return this.#waitingBytes;
+    return this.#queue.bytes;
   }
 
   /** While a claim is in flight the written cursor must not pass this position. */
@@ -106,11 +87,11 @@ export class Outbox {
   send(operation: OutgoingPayload): Promise<Appended> {
     if (this.#closed) return Promise.reject(this.#closed);
     if (operation.mergeable && !this.#everAcknowledged) {
-      const equal = this.#queue.find((other) => isSamePayload(other.operation, operation));
+      const equal = this.#queue.findEqual(operation);
       if (equal) return equal.promise;
     }
     const entry = encodeEntry(operation, operation.payloadBytes > INLINE_PAYLOAD_BYTES ? randomId(24) : undefined);
-    if (this.#waitingBytes + memoryOf(entry) > this.#host.maxOutboxBytes) {
+    if (this.#queue.bytes + memoryOf(entry) > this.#host.maxOutboxBytes) {
       return Promise.reject(
         new SessionError(
           'outbox-full',
@@ -130,9 +111,8 @@ export class Outbox {
 
   /** Takes back a control operation. @returns false when it is on its way already */
   withdraw(operation: OutgoingControl): boolean {
-    const index = this.#queue.findIndex((waiting) => waiting.operation === operation);
-    const [waiting] = index < 0 ? [] : this.#queue.splice(index, 1);
-    if (waiting) this.#fail(waiting, new SessionError('timeout', 'the operation was taken back'));
+    const [waiting] = this.#queue.takeOut((each) => each.operation === operation);
+    if (waiting) this.#queue.fail(waiting, new SessionError('timeout', 'the operation was taken back'));
     this.#settleIdle();
     return waiting !== undefined;
   }
@@ -144,7 +124,7 @@ export class Outbox {
 
   /** A new epoch, or this node was forgotten: numbers start anew under a name that nobody has seen. */
   renewProducer(): void {
-    this.#producer = randomId();
+    this.#producerId = randomId();
     this.#number = 0;
     this.#acknowledged = 0;
   }
@@ -167,16 +147,12 @@ export class Outbox {
   close(reason: SessionError): void {
     this.#closed = reason;
     clearTimeout(this.#deadlineTimer);
-    const waiting = [...this.#inFlight, ...this.#queue.splice(0)];
-    for (const each of waiting) this.#fail(each, reason);
+    for (const each of [...this.#inFlight, ...this.#queue.takeAll()]) this.#queue.fail(each, reason);
     this.retryNow();
   }
 
   #push(entry: BatchEntry, deadline: number): Promise<Appended> {
-    const { promise, resolve, reject } = promiseParts<Appended>();
-    const bytes = memoryOf(entry);
-    this.#queue.push({ ...entry, bytes, deadline, resolve, reject, promise, largeStored: false });
-    this.#waitingBytes += bytes;
+    const { promise } = this.#queue.push(entry, deadline);
     if (this.#deadlineTimer === undefined && deadline !== Number.POSITIVE_INFINITY) this.#armDeadline(deadline);
     if (!this.#running) {
       this.#running = true;
@@ -189,37 +165,14 @@ export class Outbox {
   async #run(): Promise<void> {
     while (this.#queue.length > 0 && !this.#closed) {
       await this.#host.ready().catch(() => undefined);
-      const taken = this.#take();
+      const taken = this.#queue.take(this.#host.batchBytes);
       if (taken.length > 0) await this.#deliver(taken);
     }
     this.#running = false;
-    if (this.#closed) this.#queue.splice(0); // put back when it came too late; refused already
+    if (this.#closed) this.#queue.takeAll(); // put back when it came too late; refused already
     clearTimeout(this.#deadlineTimer);
     this.#deadlineTimer = undefined;
     this.#settleIdle();
-  }
-
-  /** Takes the operations of the next batch: bounded, and at most one control operation per session. */
-  #take(): Waiting[] {
-    if (this.#alone > 0) {
-      this.#alone -= 1;
-      return this.#queue.splice(0, 1);
-    }
-    const sessions = new Set<string>();
-    let bytes = 0;
-    let count = 0;
-    for (const { operation, entryBytes } of this.#queue) {
-      if (count === MAX_BATCH_OPERATIONS) break;
-      if ('k' in operation) {
-        if (sessions.has(operation.s)) break;
-        sessions.add(operation.s);
-      }
-      // Two more: a comma, and what closes the part it may begin.
-      bytes += entryBytes + 2;
-      if (count > 0 && bytes > this.#host.batchBytes) break;
-      count += 1;
-    }
-    return this.#queue.splice(0, count);
   }
 
   /** Brings one batch in, however often it has to be tried. Never rejects. */
@@ -260,7 +213,8 @@ export class Outbox {
           break;
         }
         await this.#host.epochChanged();
-        if (producer === this.#producer) await this.#pause(attempt);
+        // Into the new epoch at once; but a log that vanishes at every look is not to be asked all the time.
+        if (attempt > 0 || producer === this.#producer) await this.#pause(attempt);
       } catch (cause) {
         if (SessionError.is(cause) && cause.code === 'invalid-message') {
           this.#refused(taken, cause);
@@ -284,19 +238,18 @@ export class Outbox {
    */
   #enterNewEpoch(taken: Waiting[]): void {
     const lost = new SessionError('discontinuity', 'the log started anew while this message was on its way');
-    for (const each of taken) if ('payload' in each.operation) this.#fail(each, lost);
-    this.#queue.unshift(...taken.filter(({ operation }) => 'k' in operation));
+    for (const each of taken) if ('payload' in each.operation) this.#queue.fail(each, lost);
+    this.#queue.putBack(taken.filter(({ operation }) => 'k' in operation));
   }
 
   /** What else is in the batch does not suffer: each is tried alone, and only the one that is meant fails. */
   #refused(taken: Waiting[], cause: SessionError): void {
     const [only] = taken;
     if (only && taken.length === 1) {
-      this.#fail(only, cause);
+      this.#queue.fail(only, cause);
       return;
     }
-    this.#alone = taken.length;
-    this.#queue.unshift(...taken);
+    this.#queue.putBackAlone(taken);
   }
 
   async #storeLarge(taken: Waiting[]): Promise<void> {
@@ -314,20 +267,9 @@ export class Outbox {
     for (const [index, waiting] of taken.entries()) {
       const { operation } = waiting;
       const isClaim = 'k' in operation && operation.k === 'c';
-      this.#forget(waiting);
-      waiting.resolve({ epoch, position: base + index + 1, claim: isClaim ? claims[nextClaim++] : undefined });
+      const claim = isClaim ? claims[nextClaim++] : undefined;
+      this.#queue.succeed(waiting, { epoch, position: base + index + 1, claim });
     }
-  }
-
-  #fail(waiting: Waiting, error: SessionError): void {
-    this.#forget(waiting);
-    waiting.reject(error);
-  }
-
-  /** It is counted no more; called again for one that was refused while it was on its way. */
-  #forget(waiting: Waiting): void {
-    this.#waitingBytes -= waiting.bytes;
-    waiting.bytes = 0;
   }
 
   async #pause(attempt: number): Promise<void> {
@@ -357,12 +299,7 @@ export class Outbox {
     };
     const error = this.#timeoutError();
     for (const each of this.#inFlight) if (due(each)) each.reject(error);
-    const kept = this.#queue.filter((each) => {
-      if (!due(each)) return true;
-      this.#fail(each, error);
-      return false;
-    });
-    if (kept.length < this.#queue.length) this.#queue.splice(0, this.#queue.length, ...kept);
+    for (const each of this.#queue.takeOut(due)) this.#queue.fail(each, error);
     this.#settleIdle();
     if (next !== Number.POSITIVE_INFINITY) this.#armDeadline(next);
   }
@@ -382,25 +319,3 @@ export class Outbox {
 
 /** Failures that waiting does not mend: their own code tells more than `timeout`. */
 const LASTING = new Set(['refused', 'schema-missing', 'configuration']);
-
-function memoryOf({ operation, item }: BatchEntry): number {
-  return OPERATION_BYTES + item.length + ('payload' in operation ? operation.payloadBytes : 0);
-}
-
-function isSamePayload(a: Outgoing, b: OutgoingPayload): boolean {
-  return 'payload' in a && a.to === b.to && a.payload === b.payload;
-}
-
-function promiseParts<T>(): {
-  promise: Promise<T>;
-  resolve: (value: T) => void;
-  reject: (error: SessionError) => void;
-} {
-  let resolve!: (value: T) => void;
-  let reject!: (error: SessionError) => void;
-  const promise = new Promise<T>((ok, fail) => {
-    resolve = ok;
-    reject = fail;
-  });
-  return { promise, resolve, reject };
-}

@@ -1,8 +1,8 @@
-import type { Part } from './backplane.ts';
 import { after, elapsedMs, type Moment, now, sleep } from './clock.ts';
-import { decodePart, type Entries, isAddressedTo, isPayload, type PayloadItem } from './entries.ts';
+import type { Entries } from './entries.ts';
 import type { LocalStream } from './local-stream.ts';
 import type { DeliveryNode } from './node.ts';
+import { type PayloadAt, payloadsFor } from './payload-index.ts';
 
 /** How long a paused replay, or one that found its node fenced, waits before it looks again. */
 const PAUSE_MS = 25;
@@ -85,41 +85,28 @@ export class Replay {
       await sleep(PAUSE_MS); // the node is about to find out, and ends this stream
     } else if (page.trimmed > stream.position) {
       this.#host.trimmedAway(stream);
-    } else if ((await this.#handOut(stream, page.parts.flatMap(decodeOrSkip))) && page.complete) {
-      stream.position = Math.max(stream.position, upTo);
+    } else if (await this.#handOut(stream, page.parts)) {
+      stream.position = Math.max(stream.position, page.reached);
     }
   }
 
   /** @returns whether everything was handed out; false when the stream ended or has to pause */
   async #handOut(stream: LocalStream, parts: readonly Entries[]): Promise<boolean> {
-    for (const { base, last, items, data } of parts) {
-      let position = base;
-      let offset = 0;
-      for (const item of items) {
-        position += 1;
-        if (!isPayload(item)) continue;
-        if (stream.endsAt !== undefined && position > stream.endsAt) {
-          stream.position = stream.endsAt;
-          return true;
-        }
-        const start = offset;
-        offset += item[1];
-        if (position <= stream.position || !isAddressedTo(item[0], stream.session)) continue;
-        if (!(await this.#handOne(stream, position, item, data, start))) return false;
+    for (const part of parts) {
+      if (stream.endsAt !== undefined && stream.position >= stream.endsAt) return true;
+      for (const payload of payloadsFor(part, stream.session)) {
+        if (payload.position <= stream.position) continue;
+        if (stream.endsAt !== undefined && payload.position > stream.endsAt) break;
+        if (!(await this.#handOne(stream, payload, part.data))) return false;
       }
       if (stream.state !== 'replaying') return false;
-      stream.position = Math.max(stream.position, last);
+      stream.position = Math.max(stream.position, Math.min(part.last, stream.endsAt ?? part.last));
     }
     return true;
   }
 
-  async #handOne(
-    stream: LocalStream,
-    position: number,
-    [, length, large]: PayloadItem,
-    data: string,
-    offset: number,
-  ): Promise<boolean> {
+  async #handOne(stream: LocalStream, { position, item, offset }: PayloadAt, data: string): Promise<boolean> {
+    const [, length, large] = item;
     if (stream.unreadBytes() > this.#node.settings.maxStreamBufferBytes) {
       stream.position = position - 1;
       return false;
@@ -157,14 +144,5 @@ export class Replay {
       () => this.#fetched.delete(id),
     );
     return chunk;
-  }
-}
-
-/** One that cannot be read is skipped and was reported where the log is read. */
-function decodeOrSkip(part: Part): Entries[] {
-  try {
-    return [decodePart(part)];
-  } catch {
-    return [];
   }
 }

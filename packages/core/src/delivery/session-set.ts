@@ -4,12 +4,10 @@ import type { InfoSessionManager } from '../info-session-manager.ts';
 import { isPlainText } from '../text.ts';
 import { BackplaneStreamSessionManager, type StreamSessionManagerStats } from './backplane-stream-session-manager.ts';
 import { BackplaneSubscriptionManager, type SubscriptionManagerStats } from './backplane-subscription-manager.ts';
-import type { DeliveryNode } from './node.ts';
+import type { DeliveryNode, Health } from './node.ts';
 
 /** An info manager as all of this project are. */
 type ManagedInfo = InfoSessionManager & { close(): Promise<void>; stats(): InfoStats };
-
-export type Health = { readonly ok: boolean; readonly error: SessionError | undefined };
 
 /**
  * All managers of one transport, on shared connections. Spread it into the transport's options:

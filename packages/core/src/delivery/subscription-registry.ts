@@ -6,6 +6,7 @@ import {
   type Subscription,
   type SubscriptionCallbacks,
 } from '../subscription-manager.ts';
+import { after } from './clock.ts';
 import { withDeadline } from './deadline.ts';
 
 type Registration = {
@@ -14,13 +15,15 @@ type Registration = {
   /** Settles when everything handed over so far was sent; starts behind the acknowledgement. */
   tail: Promise<void>;
   waitingBytes: number;
+  /** More waits than may: whether it is slow shows in the next turn. */
+  crowded: boolean;
   /** Nothing is sent any more: it was closed, or never acknowledged. */
   removed: boolean;
   closing: Promise<boolean> | undefined;
 };
 
 export type RegistryOptions = {
-  readonly acknowledgeTimeoutMs: number;
+  readonly callbackTimeoutMs: number;
   readonly maxWaitingBytes: number;
   readonly report: (error: unknown) => void;
 };
@@ -63,7 +66,7 @@ export class SubscriptionRegistry {
     // It is registered before it is acknowledged: a transport that finds its client gone closes from inside that call.
     const acknowledged = withDeadline(
       Promise.resolve().then(() => callbacks.acknowledge()),
-      this.#options.acknowledgeTimeoutMs,
+      this.#options.callbackTimeoutMs,
       () => new SessionError('timeout', 'the subscription was not acknowledged within "sendTimeoutMs"'),
     );
     const registration: Registration = {
@@ -71,6 +74,7 @@ export class SubscriptionRegistry {
       callbacks,
       tail: acknowledged.catch(() => this.#remove(registration)),
       waitingBytes: 0,
+      crowded: false,
       removed: false,
       closing: undefined,
     };
@@ -119,16 +123,7 @@ export class SubscriptionRegistry {
   }
 
   #enqueue(registration: Registration, notification: Notification, bytes: number): void {
-    if (registration.waitingBytes > this.#options.maxWaitingBytes) {
-      this.#options.report(
-        new SessionError(
-          'slow-reader',
-          'a listen stream was ended because more than "maxStreamBufferBytes" waited for its client',
-        ),
-      );
-      registration.closing ??= this.#finish(registration, 'cancelled', true);
-      return;
-    }
+    if (registration.waitingBytes > this.#options.maxWaitingBytes) this.#judgeSoon(registration);
     registration.waitingBytes += bytes;
     registration.tail = registration.tail.then(async () => {
       registration.waitingBytes -= bytes;
@@ -144,10 +139,27 @@ export class SubscriptionRegistry {
     });
   }
 
+  /** What comes in one turn cannot be taken in it: who is slow shows once it could have been. */
+  #judgeSoon(registration: Registration): void {
+    if (registration.crowded) return;
+    registration.crowded = true;
+    after(0, () => {
+      registration.crowded = false;
+      if (registration.closing || registration.waitingBytes <= this.#options.maxWaitingBytes) return;
+      this.#options.report(
+        new SessionError(
+          'slow-reader',
+          'a listen stream was ended because more than "maxStreamBufferBytes" waited for its client',
+        ),
+      );
+      registration.closing = this.#finish(registration, 'cancelled', true);
+    });
+  }
+
   /** @param atOnce does not wait for what is being sent: it may never end */
   async #finish(registration: Registration, reason: CloseReason, atOnce = false): Promise<boolean> {
     try {
-      if (!atOnce) await registration.tail;
+      if (!atOnce) await this.#sent(registration);
       await registration.callbacks.close(reason);
     } catch (cause) {
       this.#options.report(new SessionError('callback-failed', 'a listen stream could not be closed', { cause }));
@@ -155,6 +167,12 @@ export class SubscriptionRegistry {
       this.#remove(registration);
     }
     return true;
+  }
+
+  /** Resolves when everything handed over was sent, or a callback has had its time. */
+  async #sent({ tail }: Registration): Promise<void> {
+    const stuck = (): SessionError => new SessionError('timeout', 'a listen stream did not end within "sendTimeoutMs"');
+    await withDeadline(tail, this.#options.callbackTimeoutMs, stuck).catch(this.#options.report);
   }
 
   #remove(registration: Registration): void {

@@ -23,6 +23,6 @@ const rules = {
 /** A node on a log in this process. */
 export function inMemoryNode(owner: string, options: InMemoryDeliveryOptions | undefined): DeliveryNode {
   const { hub = new InProcessHub(), namespace, ...settings } = readOptions(owner, options, rules);
-  const { sessionTimeoutMs } = settings;
-  return new DeliveryNode(new InProcessBackplane({ hub, namespace, sessionTimeoutMs }), settings);
+  const { sessionTimeoutMs, maxLogBytes } = settings;
+  return new DeliveryNode(new InProcessBackplane({ hub, namespace, sessionTimeoutMs, maxLogBytes }), settings);
 }

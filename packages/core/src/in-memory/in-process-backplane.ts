@@ -35,6 +35,8 @@ export type InProcessBackplaneOptions = {
   readonly hub?: InProcessHub | undefined;
   readonly namespace?: string | undefined;
   readonly sessionTimeoutMs?: number | undefined;
+  /** @default no bound but that of the maintenance */
+  readonly maxLogBytes?: number | undefined;
 };
 
 /** The backplane of one process: no socket, no store, the same rules. */
@@ -43,17 +45,20 @@ export class InProcessBackplane implements Backplane {
   readonly #log: InProcessLog;
   readonly #listeners: Map<InProcessBackplane, BackplaneListener>;
   readonly #sessionTimeoutMs: number;
+  readonly #maxLogBytes: number;
   #closed = false;
 
   constructor({
     hub = new InProcessHub(),
     namespace = 'default',
     sessionTimeoutMs = 10_000,
+    maxLogBytes = Number.POSITIVE_INFINITY,
   }: InProcessBackplaneOptions = {}) {
     const { log, listeners } = hub.namespace(namespace);
     this.#log = log;
     this.#listeners = listeners;
     this.#sessionTimeoutMs = sessionTimeoutMs;
+    this.#maxLogBytes = maxLogBytes;
   }
 
   async open(_node: string, listener: BackplaneListener): Promise<void> {
@@ -78,6 +83,7 @@ export class InProcessBackplane implements Backplane {
   async append(batch: Batch): Promise<AppendAnswer> {
     this.#assertOpen();
     const { answer, stored } = this.#log.append(batch);
+    this.#log.boundTo(this.#maxLogBytes);
     if (stored.length > 0) {
       for (const [backplane, listener] of [...this.#listeners]) {
         // Not in this tick: what the caller does after its send runs first, as with every other backend.
@@ -133,7 +139,7 @@ export class InProcessBackplane implements Backplane {
   }
 
   async leave(node: string): Promise<void> {
-    this.#log.nodes.delete(node);
+    this.#log.leave(node);
   }
 
   async close(): Promise<void> {

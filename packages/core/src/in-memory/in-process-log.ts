@@ -26,7 +26,15 @@ type Claim = {
   changedAt: number;
 };
 
-type Producer = { node: string; number: number; last: number; claims: readonly ClaimAnswer[]; usedAt: number };
+type Producer = {
+  node: string;
+  number: number;
+  last: number;
+  claims: readonly ClaimAnswer[];
+  /** It had acknowledged batches that were not there any more: said again to whoever missed the first answer. */
+  gap: boolean;
+  usedAt: number;
+};
 
 type NodeRow = { beatAt: number; beats: number; cursor: number };
 
@@ -35,7 +43,7 @@ type NodeRow = { beatAt: number; beats: number; cursor: number };
  * that the others are compared with. All operations are synchronous, so each is a transaction.
  */
 export class InProcessLog {
-  epoch: string = randomId(8);
+  #epoch: string | undefined;
   head = 0;
   trimmed = 0;
   readonly parts: StoredPart[] = [];
@@ -46,12 +54,21 @@ export class InProcessLog {
   readonly large: Map<string, { payload: string; storedAt: number }> = new Map();
   bytes = 0;
 
+  get epoch(): string {
+    this.#epoch ??= randomId(8);
+    return this.#epoch;
+  }
+
+  set epoch(epoch: string) {
+    this.#epoch = epoch;
+  }
+
   /** @returns the answer, and the parts that were stored now */
   append(batch: Batch): { answer: AppendAnswer; stored: readonly Part[] } {
     if (batch.epoch !== this.epoch) return { answer: { state: 'epoch' }, stored: [] };
     const had = this.producers.get(batch.producer);
     if (had && had.number >= batch.number) {
-      return { answer: { state: 'stored', last: had.last, claims: had.claims, gap: false }, stored: [] };
+      return { answer: { state: 'stored', last: had.last, claims: had.claims, gap: had.gap }, stored: [] };
     }
     const base = this.head;
     const stored = batch.parts.map((draft, index): StoredPart => {
@@ -70,14 +87,15 @@ export class InProcessLog {
     });
     this.parts.push(...stored);
     const claims = batch.controls.flatMap((operation) => this.#apply(operation, base, batch.node) ?? []);
+    const gap = (had?.number ?? 0) < batch.acknowledged;
     this.producers.set(batch.producer, {
       node: batch.node,
       number: batch.number,
       last: this.head,
       claims,
+      gap,
       usedAt: performance.now(),
     });
-    const gap = (had?.number ?? 0) < batch.acknowledged;
     return { answer: { state: 'stored', last: this.head, claims, gap }, stored };
   }
 
@@ -87,7 +105,8 @@ export class InProcessLog {
     if (operation.kind === 'end') {
       this.claims.delete(session);
     } else if (operation.kind === 'release') {
-      if (old?.claim === operation.claim) release(old, operation.detach, operation.sent);
+      // What is lost stays lost: a release that was written for an earlier epoch proves nothing about this one.
+      if (old?.claim === operation.claim && old.detach !== LOST) release(old, operation.detach, operation.sent);
       else if (old?.prior === operation.claim) old.from = operation.detach === LOST ? undefined : operation.detach;
       else if (!old && operation.detach === LOST) this.#rememberLost(operation, base + operation.offset, node);
     } else {
@@ -154,8 +173,16 @@ export class InProcessLog {
     return part?.last === position ? part.token : undefined;
   }
 
+  /** A claim that nobody gave back is released where its stream would have begun. */
+  leave(node: string): void {
+    this.nodes.delete(node);
+    for (const claim of this.claims.values()) {
+      if (claim.node === node && claim.detach === undefined) release(claim, claim.from ?? LOST, claim.from ?? LOST);
+    }
+  }
+
   renewEpoch(): void {
-    this.epoch = randomId(8);
+    this.#epoch = randomId(8);
     for (const claim of this.claims.values()) release(claim, LOST, LOST);
   }
 
@@ -181,6 +208,12 @@ export class InProcessLog {
       if (time - beatAt > request.sessionTimeoutMs) silent.push({ node, beat: String(beats) });
     }
     return { silent, overtaken };
+  }
+
+  /** Holds a burst to its bound, long before the next maintenance. Whoever had not read that finds the hole itself. */
+  boundTo(maxBytes: number): void {
+    // A quarter more, so that not every append moves the whole array.
+    if (this.bytes > maxBytes * 1.25) this.#trim(Number.NEGATIVE_INFINITY, maxBytes);
   }
 
   /** @returns how many nodes had not read what was trimmed for its size */

@@ -1,4 +1,6 @@
 // The conformance kit: one suite per contract, over a factory that makes managers on one backend.
+
+export type { CaseOptions } from './cases.ts';
 export type {
   InfoBackend,
   InfoSuite,

@@ -1,6 +1,7 @@
 import { randomId } from '../delivery/text.ts';
 import type { InfoSessionManager } from '../info-session-manager.ts';
 import type { ErrorHandler } from '../on-error.ts';
+import type { CaseOptions } from './cases.ts';
 
 /** What the suite needs of a manager beside the contract. */
 export type TestedInfoSessionManager = InfoSessionManager & {
@@ -23,7 +24,7 @@ export type InfoBackend = {
   cleanUp(): Promise<void>;
 };
 
-export type InfoSuite = {
+export type InfoSuite = CaseOptions & {
   /** Stands in front of the cases. */
   readonly name: string;
   /** `one` for a backend that lives and ends with one process. @default 'many' */

@@ -2,6 +2,7 @@ import { expect } from 'vitest';
 import { sleep } from '../delivery/clock.ts';
 import type { InfoCases } from './info-backend.ts';
 import { getters, setters } from './info-value-cases.ts';
+import { until } from './until.ts';
 
 const CLIENT = { name: 'client', version: '1.0.0' };
 const notFound = expect.objectContaining({ code: 'not-found' });
@@ -82,7 +83,7 @@ export const infoLifetimeCases: InfoCases = {
       expect(await manager.getClientInfo('s')).toEqual(CLIENT);
     }
     // Listing subscribers is no use of the session: it happens whether or not the client is still there.
-    await expect.poll(() => manager.getSubscriptions('test://r'), { timeout: 10_000, interval: 100 }).toEqual([]);
+    await until(async () => (await manager.getSubscriptions('test://r')).length === 0, 'the session to be forgotten');
     await expect(manager.getClientInfo('s')).rejects.toEqual(notFound);
     await manager.setLogLevel('s', 'debug');
     expect(await manager.getLogLevel('s')).toBe('debug');

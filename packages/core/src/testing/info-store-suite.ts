@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { expect } from 'vitest';
 import type { InfoRow, InfoStore } from '../info/info-store.ts';
+import { type CaseOptions, registerCases } from './cases.ts';
 
-export type InfoStoreSuite = {
+export type InfoStoreSuite = CaseOptions & {
   readonly name: string;
   /** A fresh, empty store. */
   readonly setUp: () => Promise<{ readonly store: InfoStore; cleanUp(): Promise<void> }>;
@@ -112,18 +113,14 @@ const cases: Readonly<Record<string, (store: InfoStore) => Promise<void>>> = {
 };
 
 /** Registers the cases of the `InfoStore` contract with vitest: above all, who wins when calls arrive late. */
-export function infoStoreSuite({ name, setUp }: InfoStoreSuite): void {
-  describe(`${name}: info store`, () => {
-    for (const [title, run] of Object.entries(cases)) {
-      it(title, { timeout: 30_000 }, async () => {
-        const { store, cleanUp } = await setUp();
-        try {
-          await run(store);
-        } finally {
-          await store.close();
-          await cleanUp();
-        }
-      });
+export function infoStoreSuite({ name, setUp, ...options }: InfoStoreSuite): void {
+  registerCases(`${name}: info store`, cases, options, async (run) => {
+    const { store, cleanUp } = await setUp();
+    try {
+      await run(store);
+    } finally {
+      await store.close();
+      await cleanUp();
     }
   });
 }

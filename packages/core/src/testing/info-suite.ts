@@ -1,4 +1,4 @@
-import { describe, it } from 'vitest';
+import { registerCases } from './cases.ts';
 import { type InfoSuite, withInfoBackend } from './info-backend.ts';
 import { infoLifetimeCases, infoRestartCases } from './info-lifetime-cases.ts';
 import { infoSubscriptionCases } from './info-subscription-cases.ts';
@@ -10,16 +10,12 @@ import { infoValueCases } from './info-value-cases.ts';
  *
  * @param suite name and factory of a backend; each case gets a fresh one
  */
-export function infoSessionManagerSuite({ name, setUp, processes = 'many' }: InfoSuite): void {
+export function infoSessionManagerSuite({ name, setUp, processes = 'many', ...options }: InfoSuite): void {
   const cases = {
     ...infoValueCases,
     ...infoSubscriptionCases,
     ...infoLifetimeCases,
     ...(processes === 'many' ? infoRestartCases : {}),
   };
-  describe(`${name}: info session manager`, () => {
-    for (const [title, run] of Object.entries(cases)) {
-      it(title, { timeout: 30_000 }, () => withInfoBackend(setUp, run));
-    }
-  });
+  registerCases(`${name}: info session manager`, cases, options, (run) => withInfoBackend(setUp, run));
 }

@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import type { ErrorHandler } from '../on-error.ts';
 import type { StreamSessionManager } from '../stream-session-manager.ts';
+import { type CaseOptions, missing } from './cases.ts';
 import { TestClient } from './test-client.ts';
 
 /** What the suite needs of a manager beside the contract. */
@@ -47,18 +48,18 @@ type Open<T> = (options: OpenStreamsOptions & { readonly onError: ErrorHandler }
 export type StreamBackend = {
   /** Makes a manager as another process would. */
   readonly open: Open<TestedStreamSessionManager>;
-  /** The same, in a process that will die. Without it the cases about dead processes are skipped. */
+  /** The same, in a process that will die. Without it the cases about dead processes (`streams/death-…`) fail: name them in `without`. */
   readonly openMortal?: Open<MortalStreams> | undefined;
   /**
    * Breaks the log of the namespace that managers without one share, so that nobody can prove that nothing is missing.
-   * Without it the cases about that are skipped.
+   * Without it the cases about that (`streams/discontinuity…`) fail: name them in `without`.
    */
   readonly breakContinuity?: (() => Promise<void>) | undefined;
   /** Removes what the test left behind, after all managers were closed. */
   cleanUp(): Promise<void>;
 };
 
-export type StreamSuite = {
+export type StreamSuite = CaseOptions & {
   /** Stands in front of the cases. */
   readonly name: string;
   readonly setUp: () => Promise<StreamBackend>;
@@ -85,7 +86,6 @@ export type StreamCases = Readonly<Record<string, (test: StreamCase) => Promise<
 /** Runs a case on a backend of its own, and tidies up whatever happens. */
 export async function withStreamBackend(
   setUp: StreamSuite['setUp'],
-  skip: (why: string) => never,
   run: (test: StreamCase) => Promise<void>,
 ): Promise<void> {
   const backend = await setUp();
@@ -100,7 +100,7 @@ export async function withStreamBackend(
   const test: Omit<StreamCase, 'a' | 'b'> = {
     open: (options) => keep(backend.open({ ...options, onError })),
     openMortal: (options) => {
-      if (!backend.openMortal) return skip('this backend offers no mortal processes');
+      if (!backend.openMortal) throw missing('openMortal');
       // What a dying process has to say is no matter.
       const mortal = backend.openMortal({ ...options, onError: () => undefined });
       keep(mortal.manager);
@@ -111,7 +111,10 @@ export async function withStreamBackend(
       return new TestClient(session ?? `session-${clients}`);
     },
     takeReports: () => reports.splice(0),
-    breakContinuity: async () => (backend.breakContinuity ?? (() => skip('this backend cannot be broken')))(),
+    breakContinuity: async () => {
+      if (!backend.breakContinuity) throw missing('breakContinuity');
+      await backend.breakContinuity();
+    },
   };
   try {
     await run({ ...test, a: test.open(), b: test.open() });

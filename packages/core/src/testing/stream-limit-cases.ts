@@ -51,6 +51,20 @@ export const streamLimitCases: StreamCases = {
     await s.hasExactly(b, labels(40));
   },
 
+  'streams/burst: what comes at once ends no stream whose client reads': async ({ open, b, client }) => {
+    const a = open({ maxStreamBufferBytes: 10_000 });
+    const [s, other] = [client(), client()];
+    await s.connect(a);
+    await other.connect(a);
+    for (const manager of [a, b]) {
+      await s.drain(manager);
+      await Promise.all(labels(50).map((label) => manager.publish(undefined, frameOfSize(label, 1_000))));
+    }
+    await s.hasExactly(b, [...labels(50), ...labels(50)]);
+    await other.hasExactly(b, [...labels(50), ...labels(50)]);
+    expect(s.streams).toHaveLength(1);
+  },
+
   'streams/large-alone: one message larger than the limit ends no stream': async ({ open, b, client }) => {
     const a = open({ maxStreamBufferBytes: 20_000 });
     const [s, other] = [client(), client()];

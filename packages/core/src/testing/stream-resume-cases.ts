@@ -236,4 +236,18 @@ export const streamResumeCases: StreamCases = {
     await one.receives('one 4', again);
     expect(again.labels.filter((label) => label.startsWith('o'))).toEqual(['one 3', 'one 4']);
   },
+
+  'streams/resume-crowd: many clients that come back at once each miss nothing': async ({ a, b, client }) => {
+    const crowd = Array.from({ length: 60 }, () => client());
+    await Promise.all(crowd.map((s) => s.connect(a)));
+    await a.publish(undefined, frame('1'));
+    await Promise.all(crowd.map((s) => s.receives('1')));
+    const ids = crowd.map((s) => s.stream.idOf('1'));
+    await Promise.all(crowd.map((s) => s.stream.cancel()));
+    for (const [index, s] of crowd.entries()) await b.publish([s.session], frame(`own ${index}`));
+    await b.publish(undefined, frame('2'));
+    // Every other one names what it got last.
+    await Promise.all(crowd.map((s, index) => s.connect(b, index % 2 ? { lastEventId: ids[index] } : {})));
+    await Promise.all(crowd.map((s, index) => s.hasExactly(a, ['1', `own ${index}`, '2'])));
+  },
 };

@@ -1,4 +1,4 @@
-import { describe, it } from 'vitest';
+import { registerCases } from './cases.ts';
 import { type StreamSuite, withStreamBackend } from './stream-backend.ts';
 import { streamClaimCases } from './stream-claim-cases.ts';
 import { streamDeathCases } from './stream-death-cases.ts';
@@ -33,7 +33,7 @@ import { streamStormCases } from './stream-storm-cases.ts';
  *
  * @param suite name and factory of a backend; each case gets a fresh one
  */
-export function streamSessionManagerSuite({ name, setUp }: StreamSuite): void {
+export function streamSessionManagerSuite({ name, setUp, ...options }: StreamSuite): void {
   const cases = {
     ...streamClaimCases,
     ...streamDeleteCases,
@@ -47,9 +47,5 @@ export function streamSessionManagerSuite({ name, setUp }: StreamSuite): void {
     ...streamDiscontinuityCases,
     ...streamStormCases,
   };
-  describe(`${name}: stream session manager`, () => {
-    for (const [title, run] of Object.entries(cases)) {
-      it(title, { timeout: 30_000 }, ({ skip }) => withStreamBackend(setUp, skip, run));
-    }
-  });
+  registerCases(`${name}: stream session manager`, cases, options, (run) => withStreamBackend(setUp, run));
 }

@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import type { ErrorHandler } from '../on-error.ts';
 import type { Notification, SubscriptionManager } from '../subscription-manager.ts';
+import { type CaseOptions, missing } from './cases.ts';
 import { TestListener, type TestListenerOptions } from './test-listener.ts';
 
 /** What the suite needs of a manager beside the contract. */
@@ -29,14 +30,14 @@ export type SubscriptionBackend = {
   open(options: OpenSubscriptionsOptions & { readonly onError: ErrorHandler }): TestedSubscriptionManager;
   /**
    * Breaks the log of the namespace that managers without one share, so that nobody can prove that nothing is missing.
-   * Without it the cases about that are skipped.
+   * Without it the cases about that fail: name them in `without`.
    */
   readonly breakContinuity?: (() => Promise<void>) | undefined;
   /** Removes what the test left behind, after all managers were closed. */
   cleanUp(): Promise<void>;
 };
 
-export type SubscriptionSuite = {
+export type SubscriptionSuite = CaseOptions & {
   /** Stands in front of the cases. */
   readonly name: string;
   readonly setUp: () => Promise<SubscriptionBackend>;
@@ -62,7 +63,6 @@ export type SubscriptionCases = Readonly<Record<string, (test: SubscriptionCase)
 /** Runs a case on a backend of its own, and tidies up whatever happens. */
 export async function withSubscriptionBackend(
   setUp: SubscriptionSuite['setUp'],
-  skip: (why: string) => never,
   run: (test: SubscriptionCase) => Promise<void>,
 ): Promise<void> {
   const backend = await setUp();
@@ -78,7 +78,10 @@ export async function withSubscriptionBackend(
       a: open(),
       b: open(),
       open,
-      breakContinuity: async () => (backend.breakContinuity ?? (() => skip('this backend cannot be broken')))(),
+      breakContinuity: async () => {
+        if (!backend.breakContinuity) throw missing('breakContinuity');
+        await backend.breakContinuity();
+      },
       listener: (options) => new TestListener(options),
       takeReports: () => reports.splice(0),
     });

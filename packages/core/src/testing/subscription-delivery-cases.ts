@@ -3,7 +3,7 @@ import { matchesSubscription, type Notification, type SubscriptionFilter } from 
 import { labels } from './messages.ts';
 import type { SubscriptionCases } from './subscription-backend.ts';
 import { resourceUpdated, toolsChanged } from './test-listener.ts';
-import { turn } from './until.ts';
+import { turn, until } from './until.ts';
 
 const METHODS = ['tools/list_changed', 'prompts/list_changed', 'resources/list_changed', 'resources/updated'] as const;
 
@@ -148,9 +148,19 @@ export const subscriptionDeliveryCases: SubscriptionCases = {
     await other.create(a);
     for (const label of labels(30)) await b.publish(toolsChanged(label, { text: 'x'.repeat(1_000) }));
     await other.hasExactly(b, labels(30));
+    await until(() => stuck.calls.includes('close cancelled'), 'the end of the listener that takes nothing');
     expect(stuck.calls).toEqual(['acknowledge', 'send 1', 'close cancelled']);
     expect(takeReports()).toEqual(['slow-reader']);
     expect(a.stats().attached).toBe(1);
+  },
+
+  'subscriptions/burst: what comes at once ends no listener that takes it': async ({ open, b, listener }) => {
+    const a = open({ maxStreamBufferBytes: 10_000 });
+    const one = listener({ onAcknowledge: () => turn() });
+    await one.create(a);
+    await Promise.all(labels(100).map((label) => b.publish(toolsChanged(label, { text: 'x'.repeat(1_000) }))));
+    await one.hasExactly(b, labels(100));
+    expect(one.calls).not.toContain('close cancelled');
   },
 
   'subscriptions/large: large notifications do not let later ones pass': async ({ a, b, listener }) => {

@@ -3,6 +3,7 @@ import type { Notification } from '../subscription-manager.ts';
 import { labels } from './messages.ts';
 import type { SubscriptionCases } from './subscription-backend.ts';
 import { toolsChanged } from './test-listener.ts';
+import { until } from './until.ts';
 
 /** Stopping, and never harming the host. */
 export const subscriptionLifeCycleCases: SubscriptionCases = {
@@ -62,6 +63,22 @@ export const subscriptionLifeCycleCases: SubscriptionCases = {
     await a.close();
     expect(other.calls).toEqual(['acknowledge', 'close closed']);
     expect(takeReports()).toEqual(['timeout']);
+  },
+
+  'subscriptions/close-stuck: a stream whose callback never ends can still be closed': async ({
+    open,
+    listener,
+    takeReports,
+  }) => {
+    const a = open({ sendTimeoutMs: 400 });
+    const stuck = listener({ onSend: () => new Promise(() => undefined) });
+    await stuck.create(a);
+    await a.publish(toolsChanged('1'));
+    await until(() => stuck.calls.includes('send 1'), 'the first notification');
+    expect(await stuck.close(a)).toBe(true);
+    expect(stuck.calls).toEqual(['acknowledge', 'send 1', 'close cancelled']);
+    expect(takeReports()).toEqual(['timeout']);
+    expect(a.stats().attached).toBe(0);
   },
 
   'subscriptions/closed: a closed manager refuses, and still harms nobody': async ({ open, listener, takeReports }) => {

@@ -1,4 +1,4 @@
-import { describe, it } from 'vitest';
+import { registerCases } from './cases.ts';
 import { type SubscriptionSuite, withSubscriptionBackend } from './subscription-backend.ts';
 import { subscriptionCloseCases } from './subscription-close-cases.ts';
 import { subscriptionCreateCases } from './subscription-create-cases.ts';
@@ -11,16 +11,12 @@ import { subscriptionLifeCycleCases } from './subscription-life-cycle-cases.ts';
  *
  * @param suite name and factory of a backend; each case gets a fresh one
  */
-export function subscriptionManagerSuite({ name, setUp }: SubscriptionSuite): void {
+export function subscriptionManagerSuite({ name, setUp, ...options }: SubscriptionSuite): void {
   const cases = {
     ...subscriptionCreateCases,
     ...subscriptionDeliveryCases,
     ...subscriptionCloseCases,
     ...subscriptionLifeCycleCases,
   };
-  describe(`${name}: subscription manager`, () => {
-    for (const [title, run] of Object.entries(cases)) {
-      it(title, { timeout: 30_000 }, ({ skip }) => withSubscriptionBackend(setUp, skip, run));
-    }
-  });
+  registerCases(`${name}: subscription manager`, cases, options, (run) => withSubscriptionBackend(setUp, run));
 }

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { PartDraft } from '../../src/delivery/backplane.ts';
 import { encodeBatch, encodeEntry, type Outgoing } from '../../src/delivery/batch.ts';
-import { decodePart, type Item, isAddressedTo, isPayload } from '../../src/delivery/entries.ts';
+import { decodePart, type Item, isPayload } from '../../src/delivery/entries.ts';
+import { payloadsFor } from '../../src/delivery/payload-index.ts';
 import { utf8Length } from '../../src/delivery/text.ts';
 
 const text = fc.oneof(
@@ -107,15 +108,31 @@ describe('batches', () => {
 });
 
 describe('entries', () => {
-  it('entries/addressed: ids that are part of others never meet', () => {
-    expect(isAddressedTo(0, 'any')).toBe(true);
-    expect(isAddressedTo(1, 'any')).toBe(false);
-    expect(isAddressedTo('one', 'one')).toBe(true);
-    expect(isAddressedTo('one', 'on')).toBe(false);
-    expect(isAddressedTo('on', 'one')).toBe(false);
-    expect(isAddressedTo(['a', 'b'], 'b')).toBe(true);
-    expect(isAddressedTo(['ab'], 'a')).toBe(false);
-    expect(isAddressedTo('0', '')).toBe(false);
+  it('entries/addressed: a payload is for those it names, in order, and ids that are part of others never meet', () => {
+    const items: Item[] = [
+      ['one', 1],
+      [0, 1],
+      [1, 1],
+      { k: 'e', s: 'one' },
+      [['on', 'one'], 1],
+      ['on', 0, ['large', 9]],
+    ];
+    const part = decodePart({ epoch: 'e', last: 16, count: 6, token: 't', head: JSON.stringify(items), data: 'abcd' });
+    const found = (session: string): [number, number][] =>
+      payloadsFor(part, session).map(({ position, offset }) => [position, offset]);
+    expect(found('one')).toEqual([
+      [11, 0],
+      [12, 1],
+      [15, 3],
+    ]);
+    expect(found('on')).toEqual([
+      [12, 1],
+      [15, 3],
+      [16, 4],
+    ]);
+    expect(found('o')).toEqual([[12, 1]]);
+    expect(found('0')).toEqual([[12, 1]]);
+    expect(found('__proto__')).toEqual([[12, 1]]);
   });
 
   it.each(['', '{}', '[[0,1]', '[[0,1],[0,1]]'])(

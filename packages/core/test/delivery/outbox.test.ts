@@ -92,6 +92,24 @@ describe('the outbox', () => {
     await outbox.flushed();
   });
 
+  it('outbox/epochs-paced: a log that begins anew at every look is not asked again without a pause', async () => {
+    let looks = 0;
+    let outbox: Outbox | undefined;
+    const made = makeOutbox({
+      append: async () => {
+        looks += 1;
+        return { state: 'epoch' };
+      },
+      epochChanged: async () => outbox?.renewProducer(),
+    });
+    outbox = made.outbox;
+    await expect(outbox.send(payload('x'))).rejects.toMatchObject({ code: 'timeout' });
+    // Doubling pauses: a second has room for few.
+    expect(looks).toBeGreaterThan(2);
+    expect(looks).toBeLessThan(20);
+    outbox.close(new SessionError('closed', 'closed'));
+  });
+
   it('outbox/closed-in-flight: what is refused at close counts no more, whatever becomes of it', async () => {
     let answer: ((answer: { state: 'stored'; last: number; claims: []; gap: false }) => void) | undefined;
     const { outbox } = makeOutbox({
