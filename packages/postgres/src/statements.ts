@@ -1,3 +1,4 @@
+import { LOST } from '@tmcp/session-manager';
 import { literal, type StreamNames } from './schema/names.ts';
 
 /** What a running backplane sends. `$1` is the namespace everywhere. */
@@ -61,8 +62,12 @@ export function statements(t: StreamNames): Statements {
       on conflict (ns, id) do update set at = excluded.at`,
     getLarge: `select body from ${t.large} where ns = $1 and id = $2`,
 
-    // The producer stays a while: a first run of its last batch may still be waiting for the head.
-    leave: `delete from ${t.node} where ns = $1 and id = $2`,
+    // The producer stays a while: a first run of its last batch may still be waiting for the head. A claim that nobody
+    // gave back (its create was never answered) is released where its stream would have begun.
+    leave: `with given_back as (update ${t.claims} set detach = coalesce(origin, ${LOST}),
+        sent = coalesce(origin, ${LOST}), updated_at = clock_timestamp() at time zone 'UTC'
+        where ns = $1 and node = $2 and detach is null)
+      delete from ${t.node} where ns = $1 and id = $2`,
 
     position: `select pos from ${t.head} where ns = $1`,
   };

@@ -59,7 +59,7 @@ async function expectRefusal(
   const failures = await Promise.all(calls.map((call) => call.then(String, (error: unknown) => error)));
   expect(failures.map((failure) => (SessionError.is(failure) ? failure.code : failure))).toEqual([code, code, code]);
   await Promise.all(silent);
-  expect(performance.now() - started).toBeLessThan(5_000);
+  expect(performance.now() - started).toBeLessThan(8_000);
   expect(errors.length).toBeGreaterThan(0);
   for (const error of [...failures, ...errors] as SessionError[]) {
     expect(error.message).not.toMatch(/top-secret|127\.0\.0\.1|localhost|postgres:\/\//);

@@ -9,17 +9,13 @@ import { PostgresStreamSessionManager } from '../src/postgres-stream-session-man
 import { PostgresSubscriptionManager } from '../src/postgres-subscription-manager.ts';
 
 let postgres: KitPostgres;
-let proxy: TcpProxy;
 let observer: Pool;
 
 beforeAll(async () => {
   postgres = await kitPostgres();
-  const { hostname: host, port } = new URL(postgres.url);
   observer = new Pool({ connectionString: postgres.url, max: 1 });
-  proxy = await TcpProxy.start({ host, port: Number(port) });
 });
 afterAll(async () => {
-  await proxy.close();
   await observer.end();
   await postgres.stop();
 });
@@ -45,8 +41,11 @@ function ownNamespaces(): { own: (name?: string) => string; expectNothingHeld: (
 
 streamSessionManagerSuite({
   name: 'PostgreSQL',
+  concurrent: true,
   setUp: async () => {
     const { own, expectNothingHeld } = ownNamespaces();
+    const { hostname: host, port } = new URL(postgres.url);
+    const proxy = await TcpProxy.start({ host, port: Number(port) });
     let anyoneDied = false;
     return {
       open: ({ namespace, ...options }) =>
@@ -66,7 +65,7 @@ streamSessionManagerSuite({
       }),
       breakContinuity: () => breakContinuity(own()),
       cleanUp: async () => {
-        await proxy.refuse(false);
+        await proxy.close();
         if (!anyoneDied) await expectNothingHeld();
       },
     };
@@ -75,6 +74,7 @@ streamSessionManagerSuite({
 
 subscriptionManagerSuite({
   name: 'PostgreSQL',
+  concurrent: true,
   setUp: async () => {
     const { own, expectNothingHeld } = ownNamespaces();
     return {

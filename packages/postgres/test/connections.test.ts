@@ -129,7 +129,7 @@ describe('unreachable servers', () => {
     await expect(backplane.open('n', listen().listener)).rejects.toMatchObject({
       code: expect.stringMatching(/unavailable|timeout/),
     });
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(performance.now() - started).toBeLessThan(8_000);
     await backplane.close();
     await proxy.close();
   });

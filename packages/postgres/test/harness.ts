@@ -1,16 +1,8 @@
-import type { AppendAnswer, Batch, ControlOperation, Part, PartDraft } from '@tmcp/session-manager';
+import { type Heard, listen, unique } from 'test-support/backplane-suites';
 import { afterEach } from 'vitest';
 import type { PostgresConnectionOptions } from '../src/options.ts';
 import { PostgresBackplane, type PostgresBackplaneOptions } from '../src/postgres-backplane.ts';
 import { PostgresConnection } from '../src/postgres-connection.ts';
-
-/** What a backplane told its node. */
-export type Heard = {
-  readonly parts: Part[];
-  readonly wakes: (number | undefined)[];
-  readonly events: string[];
-  readonly errors: unknown[];
-};
 
 export type OpenBackplane = {
   readonly backplane: PostgresBackplane;
@@ -19,6 +11,8 @@ export type OpenBackplane = {
   readonly node: string;
 };
 
+export { frame, listen, Producer, part, unique } from 'test-support/backplane-suites';
+
 const open: PostgresBackplane[] = [];
 
 /** Closes whatever tests of this file have opened. */
@@ -26,13 +20,6 @@ export function closeAfterEach(): void {
   afterEach(async () => {
     await Promise.all(open.splice(0).map((backplane) => backplane.close()));
   });
-}
-
-let counter = 0;
-
-export function unique(prefix: string): string {
-  counter += 1;
-  return `${prefix}${counter}`;
 }
 
 export function makeBackplane(
@@ -56,87 +43,8 @@ export async function openBackplane(
 ): Promise<OpenBackplane> {
   const connection = options instanceof PostgresConnection ? options : new PostgresConnection(options);
   const backplane = makeBackplane(connection, settings);
-  const heard = listen();
+  const { listener, ...heard } = listen();
   const node = unique('node');
-  await backplane.open(node, heard.listener);
+  await backplane.open(node, listener);
   return { backplane, connection, heard, node };
 }
-
-export function listen(): Heard & { listener: Parameters<PostgresBackplane['open']>[1] } {
-  const heard: Heard = { parts: [], wakes: [], events: [], errors: [] };
-  return {
-    ...heard,
-    listener: {
-      parts: (parts) => void heard.parts.push(...parts),
-      wake: (head) => void heard.wakes.push(head),
-      connected: () => void heard.events.push('connected'),
-      disconnected: () => void heard.events.push('disconnected'),
-      report: (error) => void heard.errors.push(error),
-    },
-  };
-}
-
-/** A frame for one session, as the engine writes it. */
-export function frame(session: string, data: string): PartDraft {
-  return part(JSON.stringify([[session, data.length]]), data);
-}
-
-export function part(head: string, data: string, count = 1): PartDraft {
-  return { count, head, data, bytes: Buffer.byteLength(head) + Buffer.byteLength(data) };
-}
-
-/** An outbox that knows its numbers. */
-export class Producer {
-  readonly id: string = unique('producer');
-  number = 0;
-  readonly #target: OpenBackplane;
-  #epoch: string | undefined;
-
-  constructor(target: OpenBackplane) {
-    this.#target = target;
-  }
-
-  async batch(
-    parts: readonly PartDraft[],
-    controls: readonly ControlOperation[] = [],
-    change: Partial<Batch> = {},
-  ): Promise<Batch> {
-    this.#epoch ??= (await this.#target.backplane.beat({ node: this.#target.node, cursor: 0, check: 0 })).epoch;
-    this.number += 1;
-    const acknowledged = this.number - 1;
-    const { node } = this.#target;
-    return {
-      epoch: this.#epoch,
-      node,
-      producer: this.id,
-      number: this.number,
-      acknowledged,
-      parts,
-      controls,
-      ...change,
-    };
-  }
-
-  async append(
-    parts: readonly PartDraft[],
-    controls: readonly ControlOperation[] = [],
-    change: Partial<Batch> = {},
-  ): Promise<Stored> {
-    const answer = await this.#target.backplane.append(await this.batch(parts, controls, change));
-    if (answer.state !== 'stored') throw new Error(`not stored: ${answer.state}`);
-    return answer;
-  }
-
-  /** A batch of one control operation. */
-  async control(operation: DistributiveOmit<ControlOperation, 'offset'>): Promise<Stored> {
-    const { kind, session } = operation;
-    return this.append(
-      [part(JSON.stringify([{ k: kind[0], s: session }]), '')],
-      [{ ...operation, offset: 1 } as ControlOperation],
-    );
-  }
-}
-
-export type Stored = Extract<AppendAnswer, { state: 'stored' }>;
-
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;

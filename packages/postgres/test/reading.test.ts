@@ -1,6 +1,7 @@
 import { type KitPostgres, kitPostgres } from 'test-support';
+import { readingSuite } from 'test-support/backplane-suites';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { closeAfterEach, frame, type OpenBackplane, openBackplane, Producer, part, unique } from './harness.ts';
+import { closeAfterEach, frame, type OpenBackplane, openBackplane, Producer, unique } from './harness.ts';
 
 let postgres: KitPostgres;
 beforeAll(async () => {
@@ -12,82 +13,16 @@ closeAfterEach();
 const open = (settings = {}): Promise<OpenBackplane> =>
   openBackplane({ connectionString: postgres.url }, { namespace: unique('ns'), ...settings });
 
-describe('reading', () => {
-  it('read/pages: pages of about 1 MiB end with the log, each begins where the last one ended', async () => {
+readingSuite(open);
+
+describe('searching PostgreSQL', () => {
+  it('search/page: a page has at most 64 parts, and the next one begins where it ended', async () => {
     const node = await open();
     const producer = new Producer(node);
-    for (let i = 0; i < 40; i += 1) await producer.append([frame('a', 'x'.repeat(65_000))]);
-    await producer.append([frame('a', 'x'.repeat(3 * 1024 * 1024))]);
-    const pages: number[] = [];
-    let position = 0;
-    for (;;) {
-      const { parts, epoch, trimmed } = await node.backplane.read(position);
-      expect([epoch.length, trimmed]).toEqual([9, 0]);
-      if (parts.length === 0) break;
-      expect(parts[0]?.last).toBe(position + 1);
-      position = parts.at(-1)?.last ?? 0;
-      pages.push(parts.length);
-    }
-    expect(position).toBe(41);
-    expect(pages).toEqual([17, 17, 6, 1]);
-  });
-
-  it('read/inside-a-part: a position inside a part begins with that part', async () => {
-    const node = await open();
-    await new Producer(node).append([part('[["a",1],["a",1],["a",1]]', 'abc', 3), frame('a', 'd')]);
-    expect((await node.backplane.read(1)).parts.map(({ last }) => last)).toEqual([3, 4]);
-    expect((await node.backplane.read(3)).parts.map(({ last }) => last)).toEqual([4]);
-  });
-
-  it('search/ids: finds what concerns a session, whatever characters its id has, and little else', async () => {
-    const node = await open();
-    const producer = new Producer(node);
-    const ids = ['a', 'ab', 'b', '"', '\\', '\\"', "'", '%', 'é語😀', ' ', 'x'.repeat(1024)];
-    for (const id of ids) await producer.append([frame(id, id)]);
-    await producer.append([part(JSON.stringify([[['q', 'ab'], 1]]), 'm')]);
-    await producer.append([part('[[0,3]]', 'all')]);
-    for (const [i, id] of ids.entries()) {
-      const { parts, complete } = await node.backplane.search(id, 0, 100);
-      expect(complete).toBe(true);
-      expect(parts.map(({ last }) => last)).toEqual([i + 1, ...(id === 'ab' ? [12] : []), 13]);
-      expect(parts[0]).toMatchObject({ data: id });
-    }
-    expect((await node.backplane.search('nobody', 0, 100)).parts.map(({ data }) => data)).toEqual(['all']);
-  });
-
-  it('search/range: answers parts that reach into the range, and says when there may be more', async () => {
-    const node = await open();
-    const producer = new Producer(node);
-    const three = part('[["a",1],["b",1],["b",1]]', 'xyz', 3);
-    await producer.append([three, three]);
-    const lasts = async (after: number, upTo: number) =>
-      (await node.backplane.search('a', after, upTo)).parts.map(({ last }) => last);
-    expect(await lasts(0, 3)).toEqual([3]);
-    expect(await lasts(0, 4)).toEqual([3, 6]);
-    expect(await lasts(2, 3)).toEqual([3]);
-    expect(await lasts(3, 3)).toEqual([]);
     for (let i = 0; i < 100; i += 1) await producer.append([frame('a', 'x')]);
     const page = await node.backplane.search('a', 0, 1_000);
     expect([page.parts.length, page.complete]).toEqual([64, false]);
     const rest = await node.backplane.search('a', page.parts.at(-1)?.last ?? 0, 1_000);
-    expect([rest.parts.length, rest.complete]).toEqual([38, true]);
-  });
-
-  it('search/large: a page of large parts is cut at about 1 MiB', async () => {
-    const node = await open();
-    const producer = new Producer(node);
-    for (let i = 0; i < 30; i += 1) await producer.append([frame('a', 'x'.repeat(64_000))]);
-    const page = await node.backplane.search('a', 0, 100);
-    expect([page.parts.length, page.complete]).toEqual([17, false]);
-    expect(page.parts.every(({ data }) => data.length === 64_000)).toBe(true);
-  });
-
-  it('large/roundtrip: a payload of 16 MiB is stored beside the log, and storing it again changes nothing', async () => {
-    const node = await open();
-    const payload = 'é"\\😀'.repeat((16 * 1024 * 1024) / 8);
-    await node.backplane.putLarge('l1', payload);
-    await node.backplane.putLarge('l1', payload);
-    expect((await node.backplane.getLarge('l1')) === payload).toBe(true);
-    expect(await node.backplane.getLarge('l2')).toBeUndefined();
+    expect([rest.parts.length, rest.complete]).toEqual([36, true]);
   });
 });

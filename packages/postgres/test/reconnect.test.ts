@@ -113,7 +113,7 @@ describe('lost connections', () => {
     await expect(node.backplane.append(batch)).rejects.toMatchObject({ code: 'timeout' });
     const waiting = () =>
       queryOnce(url, `select from pg_stat_activity where wait_event_type = 'Lock' and query like '%_append%'`);
-    await waitFor(async () => (await waiting()).length === 0, { timeoutMs: 1_000 });
+    await waitFor(async () => (await waiting()).length === 0);
     await client.query('rollback');
     client.release();
     await pool.end();

@@ -101,9 +101,10 @@ begin
     )
     select json_agg(json_build_array(s, c, at, coalesce(old_floor, at), old_claim, old_node, old_at, old_origin,
         old_detach, old_sent, old_cursor) order by i)::text into answers from op;
+    -- What is lost stays lost: a release that was written for an earlier epoch proves nothing about this one.
     update ${t.claims} t set detach = o.d, sent = o.p, updated_at = clock_timestamp() at time zone 'UTC'
       from unnest(c_kinds, c_sessions, c_claims, c_detach, c_sent) as o (k, s, c, d, p)
-      where o.k = 'release' and t.ns = p_ns and t.id = o.s and t.claim = o.c;
+      where o.k = 'release' and t.ns = p_ns and t.id = o.s and t.claim = o.c and t.detach is distinct from ${LOST};
     -- Of one that was taken over from: now it is known where its successor has to start.
     update ${t.claims} t set origin = nullif(o.d, ${LOST})
       from unnest(c_kinds, c_sessions, c_claims, c_detach) as o (k, s, c, d)

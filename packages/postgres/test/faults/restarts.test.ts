@@ -1,10 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type PostgresServer, startPostgres, waitFor } from 'test-support';
+import { CLEAN, type Client, figure, OUTAGE_CODES } from 'test-support/faults';
 import { describe, expect, it } from 'vitest';
-import type { Client } from './support/client.ts';
-import { figure } from './support/figures.ts';
-import { CLEAN } from './support/oracle.ts';
-import { OUTAGE_CODES, Rig } from './support/rig.ts';
+import { Rig } from './support/rig.ts';
 
 /** Runs a restart of some kind three times under load: what was accepted must arrive, on the streams that were open. */
 async function survives(name: string, restart: (server: PostgresServer) => Promise<void>): Promise<void> {
@@ -51,7 +49,7 @@ describe.concurrent('a server that is restarted under load', () => {
     for (const { reports } of nodes) await waitFor(() => reports.includes('discontinuity'));
     await load.stop();
     // Each of them was told once, and what follows is whole again.
-    const after = new Rig(server, rig.url);
+    const after = rig.again();
     const again = await Promise.all(
       clients.map(async ({ session }, i) => {
         const client = after.client(session);

@@ -34,7 +34,7 @@ describe('PostgreSQL that is away', () => {
       info.getSubscriptions('test://r'),
       info.delete('s'),
     ]);
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(performance.now() - started).toBeLessThan(8_000);
     expect(get).toMatchObject({ status: 'rejected', reason: { code: away } });
     expect(set).toMatchObject({ status: 'rejected', reason: { code: away } });
     expect(list).toMatchObject({ status: 'fulfilled', value: [] });
@@ -49,7 +49,7 @@ describe('PostgreSQL that is away', () => {
     const started = performance.now();
     await expect(info.getClientInfo('s')).rejects.toMatchObject({ code: 'refused' });
     await expect(info.setClientInfo('s', CLIENT)).rejects.toMatchObject({ code: 'refused' });
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(performance.now() - started).toBeLessThan(8_000);
     expect(info.errors[0]?.message).not.toContain(new URL(url).username);
   });
 
@@ -60,7 +60,7 @@ describe('PostgreSQL that is away', () => {
     proxy.blackhole('both');
     const started = performance.now();
     await expect(info.getClientInfo('s')).rejects.toMatchObject({ code: 'timeout' });
-    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(performance.now() - started).toBeLessThan(8_000);
     proxy.blackhole(false);
     await expect.poll(() => info.getClientInfo('s'), { timeout: 10_000 }).toEqual(CLIENT);
     await info.close();
@@ -160,7 +160,7 @@ describe('PostgreSQL that is away', () => {
     void info.setLogLevel('s', 'debug');
     const started = performance.now();
     await info.close();
-    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(performance.now() - started).toBeLessThan(8_000);
     expect(info.codes).toContain('timeout');
     proxy.blackhole(false);
     await expect.poll(() => proxy.connections).toEqual([]);

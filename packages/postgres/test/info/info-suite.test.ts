@@ -50,15 +50,21 @@ function neonLike(): PostgresQueryable {
 
 infoSessionManagerSuite({
   name: 'PostgreSQL, connection string',
+  concurrent: true,
   setUp: isolated(async () => ({ connectionString: postgres.url })),
 });
 
-infoSessionManagerSuite({ name: 'PostgreSQL, one pg.Pool', setUp: isolated(async () => ({ pool })) });
+infoSessionManagerSuite({ name: 'PostgreSQL, one pg.Pool', concurrent: true, setUp: isolated(async () => ({ pool })) });
 
-infoSessionManagerSuite({ name: "PostgreSQL, Neon's shape", setUp: isolated(async () => ({ pool: neonLike() })) });
+infoSessionManagerSuite({
+  name: "PostgreSQL, Neon's shape",
+  concurrent: true,
+  setUp: isolated(async () => ({ pool: neonLike() })),
+});
 
 infoSessionManagerSuite({
   name: 'PostgreSQL, one pg.Client',
+  concurrent: true,
   setUp: async () => {
     const client = new Client({ connectionString: postgres.url });
     await client.connect();
@@ -82,6 +88,7 @@ infoSessionManagerSuite({
 
 infoStoreSuite({
   name: 'PostgreSQL',
+  concurrent: true,
   setUp: async () => {
     const namespace = randomUUID();
     const store = new PostgresInfoStore({

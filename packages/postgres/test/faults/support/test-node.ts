@@ -1,77 +1,14 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { SessionError } from '@tmcp/session-manager';
+import type { LocalNode as NodeOf } from 'test-support/faults';
 import { PostgresStreamSessionManager, type PostgresStreamSessionManagerOptions } from '../../../src/index.ts';
-import { type Line, LocalLine } from './line.ts';
-
-/** So that what is measured is what is held. */
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
-}
-
-/** A manager in this process or another one. */
-export interface TestNode {
-  open(session: string, lastEventId?: string): Line;
-  publish(sessions: readonly string[] | undefined, frame: string): Promise<void>;
-  has(session: string): Promise<boolean>;
-  delete(session: string): Promise<void>;
-  stats(): Promise<NodeFigures>;
-  /** Codes of what was reported through `onError`, in order. */
-  readonly reports: readonly string[];
-  close(): Promise<void>;
-}
-
-export type NodeFigures = Pick<
-  ReturnType<PostgresStreamSessionManager['stats']>,
-  'state' | 'attached' | 'discontinuities' | 'notResumed' | 'backlogBytes' | 'lag' | 'cursor' | 'delivered'
-> & { readonly heapBytes: number };
 
 export type NodeOptions = Omit<PostgresStreamSessionManagerOptions, 'onError'>;
 
-/** What fault tests run with: a heartbeat that they need not wait for. */
-export const QUICK: NodeOptions = { heartbeatMs: 500 };
+export type LocalNode = NodeOf<PostgresStreamSessionManager>;
 
-export class LocalNode implements TestNode {
-  readonly manager: PostgresStreamSessionManager;
-  readonly reports: string[] = [];
-  /** The same with their messages, for failures of tests. */
-  readonly errors: unknown[] = [];
-
-  constructor(options: NodeOptions, heard: (error: SessionError) => void = () => undefined) {
-    this.manager = new PostgresStreamSessionManager({
-      ...QUICK,
-      ...options,
-      onError: (error) => {
-        this.reports.push(error.code);
-        this.errors.push(error);
-        heard(error);
-      },
-    });
-  }
-
-  open(session: string, lastEventId?: string): Line {
-    return new LocalLine(this.manager, session, lastEventId);
-  }
-
-  publish(sessions: readonly string[] | undefined, frame: string): Promise<void> {
-    return this.manager.publish(sessions, frame);
-  }
-
-  has(session: string): Promise<boolean> {
-    return this.manager.has(session);
-  }
-
-  delete(session: string): Promise<void> {
-    return this.manager.delete(session);
-  }
-
-  async stats(): Promise<NodeFigures> {
-    collectGarbage();
-    return { ...this.manager.stats(), heapBytes: process.memoryUsage().heapUsed };
-  }
-
-  close(): Promise<void> {
-    return this.manager.close();
-  }
+export function makeManager(
+  options: NodeOptions,
+  onError: (error: SessionError) => void,
+): PostgresStreamSessionManager {
+  return new PostgresStreamSessionManager({ ...options, onError });
 }
