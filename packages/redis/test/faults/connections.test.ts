@@ -1,0 +1,103 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type RedisServer, startRedis, waitFor } from 'test-support';
+import { isWhole } from 'test-support/fault-suites';
+import { type Client, figure } from 'test-support/faults';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isReading, Rig } from './support/rig.ts';
+
+let server: RedisServer;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(() => server.stop());
+
+const kills: Record<string, (line: string) => boolean> = {
+  reading: isReading,
+  commanding: (line) => !isReading(line),
+  any: () => true,
+};
+
+describe.concurrent('connections that are lost under load', () => {
+  for (const [name, fits] of Object.entries(kills)) {
+    it(`faults/client-kill-${name}: twenty times under load, nothing is lost, and nobody is called dead`, async () => {
+      await using rig = Rig.on(server);
+      const nodes = [rig.node(), rig.node(), rig.node()] as const;
+      const clients = await rig.connected(9);
+      const load = rig.load();
+      let killed = 0;
+      for (let round = 0; round < 20; round += 1) {
+        // On a busy machine those of the round before may still be on their way back.
+        await waitFor(async () => (await rig.connections()).filter(fits).length >= nodes.length);
+        killed += await rig.kill(fits);
+        await sleep(20 + (round % 5) * 30);
+        expect(await nodes[round % 3]?.has(clients[round % 9]?.session ?? '')).toBe(true);
+      }
+      expect(killed).toBeGreaterThan(40);
+      const [client] = clients as [Client];
+      figure(`killed ${name}: next message through`, await rig.reaches(client, nodes[0]));
+      await load.stop();
+      await isWhole(rig, clients);
+    });
+  }
+
+  for (const type of ['normal', 'pubsub']) {
+    it(`faults/client-kill-type-${type}: a whole class of connections, as Sentinel ends it, twenty times`, async () => {
+      await using own = await startRedis();
+      await using rig = Rig.on(own);
+      const nodes = [rig.node(), rig.node()] as const;
+      const clients = await rig.connected(6);
+      const load = rig.load();
+      let killed = 0;
+      for (let round = 0; round < 20; round += 1) {
+        const isMeant = (line: string): boolean => isReading(line) === (type === 'pubsub');
+        await waitFor(async () => (await rig.connections()).filter(isMeant).length >= nodes.length);
+        killed += Number(await own.command('CLIENT', 'KILL', 'TYPE', type, 'SKIPME', 'yes'));
+        await sleep(20 + (round % 5) * 30);
+      }
+      expect(killed).toBeGreaterThan(20);
+      await rig.reaches(clients[0] as Client, nodes[1]);
+      await load.stop();
+      await isWhole(rig, clients);
+    });
+  }
+
+  it('faults/script-flush: scripts that the server forgets under load are sent again, and nobody notices', async () => {
+    await using rig = Rig.on(server);
+    rig.node();
+    rig.node();
+    const clients = await rig.connected(6);
+    const load = rig.load({ senders: 4 });
+    for (let round = 0; round < 40; round += 1) {
+      await rig.command('SCRIPT', 'FLUSH', round % 2 ? 'ASYNC' : 'SYNC');
+      await sleep(15);
+    }
+    await load.stop();
+    await isWhole(rig, clients);
+    expect(rig.reportsBeside('configuration')).toEqual([]);
+  });
+});
+
+describe.concurrent('limits of the server on what it keeps for a slow reader', () => {
+  it('faults/output-buffer: a reading connection that is ended for every larger answer still brings everything', async () => {
+    await using own = await startRedis({ settings: { 'client-output-buffer-limit': 'pubsub 64kb 32kb 1' } });
+    await using rig = Rig.on(own);
+    const nodes = [rig.node(), rig.node()] as const;
+    const clients = await rig.connected(4);
+    const load = rig.load({ pauseMs: 1 });
+    for (let i = 0; i < 20; i += 1) {
+      // Two of these are larger than a connection may hold back.
+      await Promise.all([1, 2, 3].map(() => rig.publish(nodes[i % 2 ? 0 : 1], undefined, 'x'.repeat(60_000))));
+    }
+    await load.stop();
+    await isWhole(rig, clients);
+    const began = own.log.length;
+    await sleep(500);
+    figure(
+      'output buffer: connections that were ended',
+      own.log.match(/overcoming of output buffer/g)?.length ?? 0,
+      '',
+    );
+    // And it does not go on and on once there is nothing to read.
+    expect(own.log.length).toBe(began);
+  });
+});
