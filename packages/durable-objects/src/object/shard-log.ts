@@ -1,0 +1,195 @@
+import { encodeText, utf8Length } from '@tmcp/session-manager';
+import type { Entry, ShardMessage } from '../protocol.ts';
+import type { Meta } from './meta.ts';
+import type { Appended, Reader } from './shard-store.ts';
+
+/** To every session, to some of them, to listen streams. */
+const KIND = { everyone: 0, some: 1, listen: 2 } as const;
+
+/** A SQLite row holds 2 MB: longer texts are stored in parts. */
+const WHOLE_BYTES = 512 * 1024;
+const PART_BYTES = 1024 * 1024;
+
+/** A page is what one message of a socket carries. */
+const PAGE_ENTRIES = 500;
+const PAGE_BYTES = 256 * 1024;
+
+/** A batch whose answer was lost comes again within seconds; it is looked for among this many newest rows. */
+const RETRY_ROWS = 10_000;
+
+type Row = { seq: number; size: number; data: string | null };
+
+/**
+ * The short log of a shard. Positions are contiguous per shard and never used twice: the newest row is never trimmed.
+ *
+ * Whether a reader has missed something is known exactly: when rows are trimmed, the highest position of what went to
+ * everyone, to listen streams, and to each named session is kept. A quiet session resumes however old its last event is.
+ */
+export class ShardLog {
+  readonly #sql: SqlStorage;
+  readonly #meta: Meta;
+  #head = 0;
+  #bytes = 0;
+
+  constructor(sql: SqlStorage, meta: Meta) {
+    this.#sql = sql;
+    this.#meta = meta;
+    this.reread();
+  }
+
+  /** What is known of the log is what is stored: after the start, and after a change that was rolled back. */
+  reread(): void {
+    const { head, bytes } = this.#sql
+      .exec<{ head: number | null; bytes: number | null }>('SELECT max(seq) AS head, sum(size) AS bytes FROM log')
+      .one();
+    this.#head = head ?? 0;
+    this.#bytes = bytes ?? 0;
+  }
+
+  get head(): number {
+    return this.#head;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get rows(): number {
+    return this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM log').one().n;
+  }
+
+  isStored(batch: string): boolean {
+    const since = this.#head - RETRY_ROWS;
+    return this.#sql.exec('SELECT 1 FROM log WHERE seq > ? AND batch = ? LIMIT 1', since, batch).toArray().length > 0;
+  }
+
+  /** @param targets ids of `message.to` that have a session in this shard */
+  append(batch: string, message: ShardMessage, targets: readonly string[] | undefined): Appended {
+    const seq = this.#head + 1;
+    const kind = message.topic !== undefined ? KIND.listen : targets ? KIND.some : KIND.everyone;
+    const size = utf8Length(message.data);
+    const whole = size <= WHOLE_BYTES;
+    this.#sql.exec(
+      'INSERT INTO log (seq, kind, batch, at, size, data) VALUES (?, ?, ?, ?, ?, ?)',
+      ...[seq, kind, batch, Date.now(), size, whole ? message.data : null],
+    );
+    if (!whole) this.#storeParts(seq, encodeText(message.data));
+    if (targets) {
+      this.#sql.exec(
+        'INSERT INTO log_to (sid, seq) SELECT DISTINCT value, ? FROM json_each(?)',
+        seq,
+        JSON.stringify(targets),
+      );
+    }
+    this.#head = seq;
+    this.#bytes += size;
+    return { ...message, ...(targets && { to: targets }), seq };
+  }
+
+  page(reader: Reader, after: number): { entries: Entry[]; last: boolean } {
+    const rows = this.#rowsAfter(reader, after);
+    const entries: Entry[] = [];
+    let bytes = 0;
+    for (const row of rows) {
+      entries.push([row.seq, row.data ?? this.#readParts(row.seq)]);
+      bytes += row.size;
+      if (bytes >= PAGE_BYTES) break;
+    }
+    return { entries, last: entries.length === rows.length && rows.length < PAGE_ENTRIES };
+  }
+
+  /** Position of the newest trimmed entry that a reader was meant to get. */
+  trimmedFor(reader: Reader): number {
+    if (reader.session === undefined) return this.#meta.number('trimmed_listen');
+    const own = this.#sql
+      .exec<{ trimmed: number }>('SELECT trimmed FROM session WHERE sid = ?', reader.session)
+      .toArray()[0];
+    return Math.max(this.#meta.number('trimmed_everyone'), own?.trimmed ?? 0);
+  }
+
+  /** Whether anything for a reader lies behind a position. */
+  hasAfter(reader: Reader, after: number): boolean {
+    return this.#rowsAfter(reader, after, 1).length > 0;
+  }
+
+  trimOlderThan(moment: number): void {
+    const { cut } = this.#sql
+      .exec<{ cut: number | null }>('SELECT max(seq) AS cut FROM log WHERE at < ?', moment)
+      .one();
+    this.#trim(cut ?? 0);
+  }
+
+  /** Keeps the newest rows that fit. To three quarters, so that not each append has to trim. */
+  trimToSize(maxBytes: number): void {
+    if (this.#bytes <= maxBytes) return;
+    let kept = 0;
+    for (const row of this.#sql.exec<{ seq: number; size: number }>('SELECT seq, size FROM log ORDER BY seq DESC')) {
+      kept += row.size;
+      if (kept > maxBytes * 0.75) {
+        this.#trim(row.seq);
+        return;
+      }
+    }
+  }
+
+  #trim(upTo: number): void {
+    const cut = Math.min(upTo, this.#head - 1);
+    const { everyone, listen, bytes } = this.#sql
+      .exec<{ everyone: number | null; listen: number | null; bytes: number | null }>(
+        `SELECT max(CASE WHEN kind = ${KIND.everyone} THEN seq END) AS everyone,
+                max(CASE WHEN kind = ${KIND.listen} THEN seq END) AS listen, sum(size) AS bytes
+         FROM log WHERE seq <= ?`,
+        cut,
+      )
+      .one();
+    if (bytes === null) return;
+    if (everyone !== null) this.#meta.set('trimmed_everyone', everyone);
+    if (listen !== null) this.#meta.set('trimmed_listen', listen);
+    this.#sql.exec(
+      `UPDATE session SET trimmed = (SELECT max(seq) FROM log_to WHERE log_to.sid = session.sid AND seq <= ?1)
+       WHERE sid IN (SELECT sid FROM log_to WHERE seq <= ?1)`,
+      cut,
+    );
+    for (const table of ['log_to', 'log_part', 'log']) this.#sql.exec(`DELETE FROM ${table} WHERE seq <= ?`, cut);
+    this.#bytes -= bytes;
+  }
+
+  #rowsAfter(reader: Reader, after: number, limit: number = PAGE_ENTRIES): Row[] {
+    if (reader.session === undefined) {
+      return this.#sql
+        .exec<Row>(
+          `SELECT seq, size, data FROM log WHERE seq > ? AND kind = ${KIND.listen} ORDER BY seq LIMIT ?`,
+          after,
+          limit,
+        )
+        .toArray();
+    }
+    return this.#sql
+      .exec<Row>(
+        `SELECT seq, size, data FROM log WHERE seq > ?1 AND kind = ${KIND.everyone}
+         UNION ALL
+         SELECT log.seq, log.size, log.data FROM log_to JOIN log ON log.seq = log_to.seq
+         WHERE log_to.sid = ?2 AND log_to.seq > ?1
+         ORDER BY 1 LIMIT ?3`,
+        after,
+        reader.session,
+        limit,
+      )
+      .toArray();
+  }
+
+  #storeParts(seq: number, bytes: Uint8Array): void {
+    for (let part = 0; part * PART_BYTES < bytes.length; part += 1) {
+      const data = bytes.slice(part * PART_BYTES, (part + 1) * PART_BYTES);
+      this.#sql.exec('INSERT INTO log_part (seq, part, data) VALUES (?, ?, ?)', seq, part, data.buffer);
+    }
+  }
+
+  #readParts(seq: number): string {
+    const parts = this.#sql.exec<{ data: ArrayBuffer }>('SELECT data FROM log_part WHERE seq = ? ORDER BY part', seq);
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    let text = '';
+    for (const { data } of parts) text += decoder.decode(data, { stream: true });
+    return text + decoder.decode();
+  }
+}

@@ -1,0 +1,65 @@
+import {
+  type InfoSessionManager,
+  type InfoTtlOption,
+  infoTtlRule,
+  MAX_NAMESPACE_BYTES,
+  option,
+  readOptions,
+} from '@tmcp/session-manager';
+import { DurableObjectInfoSessionManager } from './durable-object-info-session-manager.ts';
+import { DurableObjectStreamSessionManager } from './durable-object-stream-session-manager.ts';
+import { DurableObjectSubscriptionManager } from './durable-object-subscription-manager.ts';
+import { type DurableObjectDeliveryOptions, deliveryAndShardRules } from './options.ts';
+
+/** Options of `durableObjectSessions()`: those of the three managers. */
+export type DurableObjectSessionsOptions = DurableObjectDeliveryOptions & InfoTtlOption;
+
+/** All managers of one transport. Spread it into the transport's options. */
+export type DurableObjectSessions = {
+  readonly sessionManager: { readonly streams: DurableObjectStreamSessionManager; readonly info: InfoSessionManager };
+  readonly subscriptionManager: DurableObjectSubscriptionManager;
+  /** A set whose sessions and broadcasts never meet those of others: one for each transport of a server. */
+  namespace(name: string): DurableObjectSessions;
+  /** Ends what this isolate holds. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/**
+ * Streams, info and subscriptions on the same objects. Make it at module scope: nothing happens before the first call.
+ *
+ * ```ts
+ * const sessions = durableObjectSessions();
+ * const transport = new HttpTransport(server, { path: '/mcp', ...sessions });
+ * ```
+ *
+ * @throws SessionError `invalid-option`
+ */
+export function durableObjectSessions(options: DurableObjectSessionsOptions = {}): DurableObjectSessions {
+  const read = readOptions('durableObjectSessions', options, { ...deliveryAndShardRules, infoTtlMs: infoTtlRule });
+  const { infoTtlMs, ...delivery } = options;
+  const { binding, shards, namespace, locationHint, jurisdiction, sendTimeoutMs, maxOutboxBytes, onError } = delivery;
+  const streams = new DurableObjectStreamSessionManager(delivery);
+  const subscriptionManager = new DurableObjectSubscriptionManager(delivery);
+  const where = { binding, shards, namespace, locationHint, jurisdiction };
+  const info = new DurableObjectInfoSessionManager({ ...where, sendTimeoutMs, maxOutboxBytes, onError, infoTtlMs });
+  const others = new Map<string, DurableObjectSessions>();
+  const close = async (): Promise<void> => {
+    await Promise.all([subscriptionManager.close(), streams.close(), info.close()]);
+    await Promise.all([...others.values()].map((set) => set.close()));
+  };
+  const set: DurableObjectSessions = {
+    sessionManager: { streams, info },
+    subscriptionManager,
+    namespace: (name) => {
+      readOptions('namespace', { name }, { name: option.name('default', MAX_NAMESPACE_BYTES) });
+      if (name === read.namespace) return set;
+      const known = others.get(name) ?? durableObjectSessions({ ...options, namespace: name });
+      others.set(name, known);
+      return known;
+    },
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+  return set;
+}

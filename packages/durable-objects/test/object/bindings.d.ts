@@ -1,0 +1,8 @@
+// biome-ignore lint/style/noNamespace: that is where the runtime's types look for bindings
+declare namespace Cloudflare {
+  interface Env {
+    TMCP_DURABLE_OBJECT: DurableObjectNamespace<import('../../src/index.ts').SyncLayer>;
+    WITHOUT_SQL: DurableObjectNamespace<import('../../src/index.ts').SyncLayer>;
+    TMCP_SESSION_INFO: KVNamespace;
+  }
+}

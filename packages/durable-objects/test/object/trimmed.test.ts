@@ -1,0 +1,77 @@
+import { env } from 'cloudflare:workers';
+import { expect, test } from 'vitest';
+import { PROTOCOL, type Shard, type ShardBatch, type ToShard, type ToWorker } from '../../src/protocol.ts';
+
+const settings = { resumeWindowMs: 60_000, maxLogBytes: 4_000, sessionTimeoutMs: 10_000 };
+
+/** A shard whose log holds little, and the Worker's side of streams of one session. */
+class Trimmed {
+  readonly #stub: DurableObjectStub;
+  #batches = 0;
+
+  constructor(name: string) {
+    this.#stub = env.TMCP_DURABLE_OBJECT.getByName(name);
+  }
+
+  get shard(): Shard {
+    return this.#stub as unknown as Shard;
+  }
+
+  async open(claim: string): Promise<{ send(message: ToShard): void; next(): Promise<ToWorker> }> {
+    const query = new URLSearchParams({ p: String(PROTOCOL), session: 's', claim });
+    const { webSocket } = await this.#stub.fetch(`https://shard/stream?${query}`, {
+      headers: { Upgrade: 'websocket' },
+    });
+    if (!webSocket) throw new Error('the shard opened no socket');
+    const [heard, waiting]: [ToWorker[], ((message: ToWorker) => void)[]] = [[], []];
+    webSocket.addEventListener('message', ({ data }) => {
+      const message = JSON.parse(String(data)) as ToWorker;
+      const take = waiting.shift();
+      if (take) take(message);
+      else heard.push(message);
+    });
+    webSocket.accept();
+    const next = (): Promise<ToWorker> =>
+      new Promise((resolve) => {
+        const message = heard.shift();
+        if (message) resolve(message);
+        else waiting.push(resolve);
+      });
+    return { send: (message) => webSocket.send(JSON.stringify(message)), next };
+  }
+
+  async publish(data: string): Promise<void> {
+    this.#batches += 1;
+    const batch: ShardBatch = { id: `${this.#batches}`, attempt: 1, messages: [{ to: ['s'], data }], settings };
+    await this.shard.publish(batch);
+  }
+
+  /** Three messages, of which the log can hold the last one. */
+  async overflow(): Promise<void> {
+    await this.publish('1');
+    await this.publish('2'.repeat(5_000));
+    await this.publish('3');
+  }
+}
+
+test('trimmed/before-pull: a stream whose start is trimmed before it pulls gets what is still there', async () => {
+  const log = new Trimmed('trimmed/before-pull');
+  const stream = await log.open('a');
+  expect(await stream.next()).toMatchObject({ type: 'begin', after: 0, resumed: true });
+  await log.overflow();
+  stream.send({ type: 'pull', after: 0 });
+  expect(await stream.next()).toMatchObject({ type: 'begin', after: 2, resumed: false });
+  stream.send({ type: 'pull', after: 2 });
+  expect(await stream.next()).toEqual({ type: 'page', entries: [[3, '3']], live: true });
+});
+
+test('trimmed/waiting: so does one whose start is trimmed while it waits for its predecessor', async () => {
+  const log = new Trimmed('trimmed/waiting');
+  await log.open('a');
+  const stream = await log.open('b');
+  await log.overflow();
+  await log.shard.release({ session: 's', claim: 'a', detach: 0 });
+  expect(await stream.next()).toMatchObject({ type: 'begin', after: 2, resumed: false });
+  stream.send({ type: 'pull', after: 2 });
+  expect(await stream.next()).toEqual({ type: 'page', entries: [[3, '3']], live: true });
+});

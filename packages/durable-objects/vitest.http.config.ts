@@ -1,0 +1,12 @@
+import { defineProject } from 'vitest/config';
+
+// Whole Workers in workerd, spoken to over HTTP.
+export default defineProject({
+  test: {
+    name: 'durable-objects (over HTTP)',
+    include: ['test/http/**/*.test.ts'],
+    setupFiles: ['test/http/setup.ts'],
+    testTimeout: 30_000,
+    hookTimeout: 30_000,
+  },
+});
