@@ -1,0 +1,1 @@
+export { FileStorageBackend, type FileStorageOptions } from './file-storage-backend.ts';

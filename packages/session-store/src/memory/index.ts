@@ -1,0 +1,1 @@
+export { MemoryStorageBackend, type MemoryStorageOptions } from './memory-storage-backend.ts';

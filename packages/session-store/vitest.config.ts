@@ -1,0 +1,12 @@
+import { defineProject } from 'vitest/config';
+
+export default defineProject({
+  test: {
+    name: 'session-store',
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts'],
+    setupFiles: ['test-support/vitest-setup'],
+    // Real servers: they start, crash and recover here.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
