@@ -1,5 +1,6 @@
 import type { SessionSet } from '@tmcp/session-manager';
 import { postgresSessions } from '@tmcp/session-manager-postgres';
+import { redisSessions } from '@tmcp/session-manager-redis';
 
 /** A place to keep sessions in. */
 export type Backend = {
@@ -10,13 +11,18 @@ export type Backend = {
 };
 
 /** A further backend is one more name here, one more entry below, and one in `own-server.ts`. */
-export type BackendName = 'postgres';
+export type BackendName = 'postgres' | 'redis';
 
 export const backends: Readonly<Record<BackendName, Backend>> = {
   /** postgres://user:password@host:5432/database */
   postgres: {
     variable: 'DATABASE_URL',
     sessions: (connectionString) => postgresSessions({ connectionString }),
+  },
+  /** redis://user:password@host:6379/0 */
+  redis: {
+    variable: 'REDIS_URL',
+    sessions: (url) => redisSessions({ url }),
   },
 };
 

@@ -1,7 +1,7 @@
 /**
- * `pnpm --filter example-cluster run demo`: starts a database and three server processes behind a load balancer, and
- * shows with the official MCP clients that the processes act as one. Each step is checked; the exit code is 0 only if
- * all of them held.
+ * `pnpm demo --backend redis`: starts a server to keep sessions in (PostgreSQL unless told otherwise) and three server
+ * processes behind a load balancer, and shows with the official MCP clients that the processes act as one. Each step is
+ * checked; the exit code is 0 only if all of them held.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { type BackendName, backendName } from './backends.ts';
 import { SessionClient, type TransportKind } from './clients/session-client.ts';
 import { Cluster } from './cluster.ts';
-import { ownServers } from './own-server.ts';
+import { type OwnServer, ownServers } from './own-server.ts';
 import { Report } from './report.ts';
 import { connectionsBrokenOff } from './scenarios/broken-connections.ts';
 import {
@@ -44,8 +44,18 @@ const report = new Report();
 /** What the server processes write: shown when something goes wrong. */
 const serverOutput: string[] = [];
 
-async function startWorld(backend: BackendName, resources: AsyncDisposableStack): Promise<World> {
-  const server = resources.use(await ownServers[backend]());
+/** There is nothing to keep sessions in, and the message says what to do about it. */
+class NoServer extends Error {}
+
+async function startServer(backend: BackendName): Promise<OwnServer> {
+  try {
+    return await ownServers[backend]();
+  } catch (cause) {
+    throw new NoServer(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+async function startWorld(backend: BackendName, server: OwnServer, resources: AsyncDisposableStack): Promise<World> {
   const directory = await mkdtemp(join(tmpdir(), 'example-cluster-'));
   resources.defer(() => rm(directory, { recursive: true, force: true }));
   const cluster = await Cluster.start(PROCESSES, {
@@ -83,7 +93,7 @@ async function show(world: World): Promise<void> {
   report.heading('Protocol 2026-07-28, client @modelcontextprotocol/client');
   await step('listeningAcrossProcesses', listeningAcrossProcesses(world));
   await step('listeningAfterShutdown', listeningAfterShutdown(world));
-  report.summary(figures);
+  report.summary(figures, server.title);
 }
 
 async function run(backend: BackendName): Promise<void> {
@@ -97,10 +107,12 @@ async function run(backend: BackendName): Promise<void> {
     });
   }
   try {
-    await show(await startWorld(backend, resources));
+    const server = resources.use(await startServer(backend));
+    await show(await startWorld(backend, server, resources));
   } catch (error) {
     process.exitCode = 1;
-    if (!interrupted) report.failed(error, serverOutput);
+    if (error instanceof NoServer) console.error(error.message);
+    else if (!interrupted) report.failed(error, serverOutput);
   } finally {
     await resources.disposeAsync();
   }

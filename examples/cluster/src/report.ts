@@ -31,14 +31,14 @@ export class Report {
     console.error(['', 'What the server processes wrote last:', ...serverOutput.slice(-30)].join('\n'));
   }
 
-  summary({ notifications, repeats, brokenConnections, recoveries }: Figures): void {
+  summary({ notifications, repeats, brokenConnections, recoveries }: Figures, server: string): void {
     this.heading('Summary');
     const names = { http: 'Streamable HTTP', sse: 'HTTP+SSE' } as const;
     const lines = [
       `${this.#held} of ${this.#held} steps held`,
       `${(notifications - repeats).toLocaleString('en')} notifications sent and received, none lost` +
         (repeats > 0 ? `; ${repeats} came twice, to the client that does not name its last event` : ''),
-      `${brokenConnections} database connections broken off`,
+      `${brokenConnections} connections broken off by ${server}`,
       ...recoveries.map(
         ({ how, transport, ms }) => `${ms} ms from a ${how} process to the next notification (${names[transport]})`,
       ),

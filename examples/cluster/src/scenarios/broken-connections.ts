@@ -6,7 +6,7 @@ import { assertInOrder, inBackground, milliseconds, type SessionScenario } from 
 const COUNT = 1_000;
 const ATTACK_EVERY_MS = 150;
 
-/** Every connection to the database is broken off, again and again, while notifications are on their way. */
+/** Every connection to the server that keeps the sessions is broken off, again and again, while notifications are on their way. */
 export const connectionsBrokenOff: SessionScenario = async (world, client) => {
   const { streamHeldBy } = client;
   const label = 'attacked';

@@ -1,0 +1,11 @@
+import { defineProject } from 'vitest/config';
+
+export default defineProject({
+  test: {
+    name: 'example-oauth-client',
+    include: ['test/**/*.test.ts'],
+    setupFiles: ['test-support/vitest-setup'],
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
