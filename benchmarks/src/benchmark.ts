@@ -1,15 +1,25 @@
-import type { PostgresServer } from 'test-support';
+import type { Backend, BackendName } from './backends/backend.ts';
 
+/** A question that is put to one backend after the other. */
+export type BackendBenchmark = {
+  /** Without the name of the backend. */
+  readonly title: string;
+  run(context: Context, backend: Backend): Promise<Report>;
+};
+
+/** A question that is asked once. */
 export type Benchmark = {
   readonly title: string;
+  /** Chooses it together with others. */
+  readonly group?: string;
+  /** The backends that it needs. */
+  readonly needs: readonly BackendName[];
   run(context: Context): Promise<Report>;
 };
 
 export type Context = {
-  /** A server of our own that flushes to a real disk. */
-  readonly server: PostgresServer;
-  /** Median time of an update of one row with its commit. */
-  readonly commitMs: number;
+  /** Those that the chosen benchmarks need. */
+  backend(name: BackendName): Backend;
   /** How often each variant is measured, after a warm-up. */
   readonly rounds: number;
   readonly roundMs: number;

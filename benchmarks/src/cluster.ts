@@ -1,6 +1,6 @@
-import type { PostgresServer } from 'test-support';
+import type { Backend, Place } from './backends/backend.ts';
 import { Child } from './child.ts';
-import type { ContenderName } from './contenders/index.ts';
+import { contender } from './contenders/index.ts';
 import type { Figures } from './measure/rounds.ts';
 import type { ReceiverRound } from './programs/receiver.ts';
 import type { SenderRound } from './programs/sender.ts';
@@ -12,28 +12,31 @@ export type Load =
   | { readonly kind: 'pace'; readonly durationMs: number; readonly rate: number };
 
 /**
- * One process that sends and several that read, all through one contender, on a database of its own: listeners of the
- * same database would be woken by the messages of others. The first reader holds all sessions, the others none.
+ * One process that sends and several that read, all through one contender, in a place of its own. The first reader
+ * holds all sessions, the others none.
  */
 export class Cluster implements AsyncDisposable {
   static async start(
-    server: PostgresServer,
-    contender: ContenderName,
+    backend: Backend,
+    name: string,
     { receivers, sessions }: { receivers: number; sessions: number },
   ): Promise<Cluster> {
-    const url = await server.createDatabase();
+    const place = await backend.createPlace(contender(backend.name, name).place);
+    const args = [backend.name, name, place.url];
     const ids = Array.from({ length: sessions }, (_, index) => `session-${index}`);
     const readers: Child[] = [];
-    for (let i = 0; i < receivers; i += 1) readers.push(await Child.start('receiver.ts', [contender, url]));
+    for (let i = 0; i < receivers; i += 1) readers.push(await Child.start('receiver.ts', args));
     await readers[0]?.call('hold', ids);
-    return new Cluster(await Child.start('sender.ts', [contender, url]), readers, ids);
+    return new Cluster(place, await Child.start('sender.ts', args), readers, ids);
   }
 
+  readonly #place: Place;
   readonly sender: Child;
   readonly readers: readonly Child[];
   readonly sessions: readonly string[];
 
-  private constructor(sender: Child, readers: readonly Child[], sessions: readonly string[]) {
+  private constructor(place: Place, sender: Child, readers: readonly Child[], sessions: readonly string[]) {
+    this.#place = place;
     this.sender = sender;
     this.readers = readers;
     this.sessions = sessions;
@@ -70,5 +73,6 @@ export class Cluster implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.sender, ...this.readers].map((child) => child[Symbol.asyncDispose]()));
+    await this.#place[Symbol.asyncDispose]();
   }
 }

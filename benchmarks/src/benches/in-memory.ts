@@ -18,6 +18,7 @@ type Streams = {
 
 export const inMemory: Benchmark = {
   title: 'In memory: throughput',
+  needs: [],
 
   async run({ rounds, size }: Context): Promise<Report> {
     const each = Math.ceil(size(MESSAGES) / SESSIONS);

@@ -1,9 +1,12 @@
-import type { Benchmark, Context, Report } from '../benchmark.ts';
+import type { Backend, BackendName } from '../backends/backend.ts';
+import type { BackendBenchmark, Context, Report } from '../benchmark.ts';
 import { Cluster, type Load } from '../cluster.ts';
 import { interleave, type Rounds } from '../measure/rounds.ts';
 import { figure } from '../report/format.ts';
 
-type Name = 'ours' | 'notify';
+type Name = 'ours' | 'base';
+
+const BASE: Readonly<Record<BackendName, string>> = { postgres: 'plain NOTIFY', redis: 'bare PUBLISH' };
 
 const NODES = [1, 2, 4, 8];
 const RATES = [1_000, 10_000];
@@ -11,33 +14,35 @@ const SESSIONS = 64;
 /** CPU of a node that holds no recipient, to that of the holder. */
 const REQUIRED_SHARE = 2 / 3;
 
-export const nodeCost: Benchmark = {
-  title: 'PostgreSQL: what each node pays for the messages of others',
+export const nodeCost: BackendBenchmark = {
+  title: 'what each node pays for the messages of others',
 
-  async run(context: Context): Promise<Report> {
+  async run(context: Context, backend: Backend): Promise<Report> {
+    const base = BASE[backend.name];
+    const cpuHead = ['ours: holder', 'holds none', 'share', `${base}: holder`, 'holds none'];
     const full: string[][] = [];
     const paced: string[][] = [];
     const shares: number[] = [];
     for (const nodes of NODES) {
-      const [rounds] = await measure(context, nodes, [{ kind: 'flood', durationMs: context.roundMs }]);
+      const [rounds] = await measure(context, backend, nodes, [{ kind: 'flood', durationMs: context.roundMs }]);
       if (!rounds) continue;
       if (nodes > 1) shares.push(shareOf(rounds));
       full.push([
         String(nodes),
         figure(rounds.median('ours', 'perSecond')),
-        figure(rounds.median('notify', 'perSecond')),
-        figure(rounds.ratio('perSecond', 'ours', 'notify')),
+        figure(rounds.median('base', 'perSecond')),
+        figure(rounds.ratio('perSecond', 'ours', 'base')),
         `${figure(rounds.median('ours', 'ackP50Ms'))} / ${figure(rounds.median('ours', 'ackP99Ms'))} ms`,
-        `${figure(rounds.median('notify', 'ackP50Ms'))} / ${figure(rounds.median('notify', 'ackP99Ms'))} ms`,
+        `${figure(rounds.median('base', 'ackP50Ms'))} / ${figure(rounds.median('base', 'ackP99Ms'))} ms`,
         ...cpu(rounds),
       ]);
     }
     const loads = RATES.map((rate): Load => ({ kind: 'pace', durationMs: context.roundMs, rate }));
-    for (const [index, rounds] of (await measure(context, 2, loads)).entries()) {
+    for (const [index, rounds] of (await measure(context, backend, 2, loads)).entries()) {
       paced.push([
         figure(RATES[index] ?? 0),
         `${figure(rounds.median('ours', 'ackP50Ms'))} / ${figure(rounds.median('ours', 'ackP99Ms'))} ms`,
-        `${figure(rounds.median('notify', 'ackP50Ms'))} / ${figure(rounds.median('notify', 'ackP99Ms'))} ms`,
+        `${figure(rounds.median('base', 'ackP50Ms'))} / ${figure(rounds.median('base', 'ackP99Ms'))} ms`,
         ...cpu(rounds),
       ]);
     }
@@ -51,16 +56,16 @@ export const nodeCost: Benchmark = {
           head: [
             'reading nodes, full load',
             'ours, messages/s',
-            'plain NOTIFY',
+            base,
             'ratio',
             'ack p50 / p99, ours',
-            'plain NOTIFY',
-            ...CPU_HEAD,
+            base,
+            ...cpuHead,
           ],
           rows: full,
         },
         {
-          head: ['messages/s, 2 reading nodes', 'ack p50 / p99, ours', 'plain NOTIFY', ...CPU_HEAD],
+          head: ['messages/s, 2 reading nodes', 'ack p50 / p99, ours', base, ...cpuHead],
           rows: paced,
         },
       ],
@@ -77,15 +82,13 @@ export const nodeCost: Benchmark = {
   },
 };
 
-const CPU_HEAD = ['ours: holder', 'holds none', 'share', 'plain NOTIFY: holder', 'holds none'];
-
 function cpu(rounds: Rounds<Name>): string[] {
   return [
     figure(rounds.median('ours', 'holderMicros'), 'µs'),
     figure(rounds.median('ours', 'bystanderMicros'), 'µs'),
     figure(shareOf(rounds)),
-    figure(rounds.median('notify', 'holderMicros'), 'µs'),
-    figure(rounds.median('notify', 'bystanderMicros'), 'µs'),
+    figure(rounds.median('base', 'holderMicros'), 'µs'),
+    figure(rounds.median('base', 'bystanderMicros'), 'µs'),
   ];
 }
 
@@ -94,13 +97,17 @@ function shareOf(rounds: Rounds<Name>): number {
 }
 
 /** @returns the rounds of each load */
-async function measure(context: Context, receivers: number, loads: readonly Load[]): Promise<Rounds<Name>[]> {
-  const { server, rounds } = context;
-  await using ours = await Cluster.start(server, 'ours', { receivers, sessions: SESSIONS });
-  await using notify = await Cluster.start(server, 'notify', { receivers, sessions: SESSIONS });
+async function measure(
+  { rounds }: Context,
+  backend: Backend,
+  receivers: number,
+  loads: readonly Load[],
+): Promise<Rounds<Name>[]> {
+  await using ours = await Cluster.start(backend, 'ours', { receivers, sessions: SESSIONS });
+  await using base = await Cluster.start(backend, 'base', { receivers, sessions: SESSIONS });
   const results: Rounds<Name>[] = [];
   for (const load of loads) {
-    results.push(await interleave(rounds, { ours: () => ours.round(load), notify: () => notify.round(load) }));
+    results.push(await interleave(rounds, { ours: () => ours.round(load), base: () => base.round(load) }));
   }
   return results;
 }

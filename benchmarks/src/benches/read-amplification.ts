@@ -22,6 +22,7 @@ const REQUIRED_SHARE = 1 / 5;
 
 export const readAmplification: Benchmark = {
   title: 'Engine: a message that concerns nobody here',
+  needs: [],
 
   async run(context: Context): Promise<Report> {
     const drafts = await writeParts(context.size(MESSAGES));

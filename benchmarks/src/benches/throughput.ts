@@ -1,26 +1,60 @@
-import { type PostgresServer, spawnNode } from 'test-support';
-import type { Benchmark, Context, Report, Target } from '../benchmark.ts';
+import type { Backend, BackendName } from '../backends/backend.ts';
+import type { BackendBenchmark, Context, Report, Target } from '../benchmark.ts';
 import { Cluster } from '../cluster.ts';
-import { type ContenderName, contenders } from '../contenders/index.ts';
-import { interleave, type Rounds } from '../measure/rounds.ts';
+import { contender } from '../contenders/index.ts';
+import { type Figures, interleave, type Rounds } from '../measure/rounds.ts';
 import { figure } from '../report/format.ts';
-
-const NAMES = ['notify', 'ours', 'ours-async', 'socket-io', 'published'] as const satisfies ContenderName[];
-type Name = (typeof NAMES)[number];
+import { whatPublishedDoes } from './what-published-does.ts';
 
 const SENDERS = 64;
 /** Where nothing is acknowledged, senders would only fill the memory: so many messages each, and no more. */
 const UNACKNOWLEDGED_LIMIT = 150;
 /** Where a commit takes longer than this, the target counts without waiting for the disk. */
 const FAST_COMMIT_MS = 0.3;
-const REQUIRED_RATIO = 4;
 
-export const throughput: Benchmark = {
-  title: 'PostgreSQL: throughput and time to acknowledge',
+type Plan = {
+  /** The first is what others are measured by. */
+  readonly names: readonly string[];
+  readonly base: string;
+  readonly requiredRatio: number;
+  /** Those that have to reach the ratio, on a server like this. */
+  counted(backend: Backend): readonly string[];
+  /** Those that have to acknowledge sooner than the base, at the 99th percentile. */
+  readonly soonerThanBase: readonly string[];
+  readonly notes: readonly string[];
+};
 
-  async run(context: Context): Promise<Report> {
-    const plainFrame = await sendPlainFrame(context.server);
-    const rounds = await measure(context);
+const PLANS: Readonly<Record<BackendName, Plan>> = {
+  postgres: {
+    names: ['base', 'ours', 'ours-async', 'socket-io', 'published'],
+    base: 'plain NOTIFY',
+    requiredRatio: 4,
+    counted: ({ commitMs = 0 }) => (commitMs <= FAST_COMMIT_MS ? ['ours', 'ours-async'] : ['ours-async']),
+    soonerThanBase: ['ours', 'ours-async'],
+    notes: [
+      'Ours stores each message before it acknowledges it, and replays it after faults; the others keep nothing.',
+    ],
+  },
+  redis: {
+    names: ['base', 'base-pipelined', 'ours', 'ours-persistent', 'socket-io', 'socket-io-streams', 'published'],
+    base: 'bare PUBLISH',
+    requiredRatio: 3,
+    counted: () => ['ours'],
+    soonerThanBase: [],
+    notes: [
+      'Ours stores each message before it acknowledges it, and replays it after faults. The adapter on streams keeps ' +
+        'the last 10,000 messages; the others keep nothing.',
+    ],
+  },
+};
+
+export const throughput: BackendBenchmark = {
+  title: 'throughput and time to acknowledge',
+
+  async run(context: Context, backend: Backend): Promise<Report> {
+    const plan = PLANS[backend.name];
+    const published = await whatPublishedDoes(backend);
+    const rounds = await measure(context, backend, plan);
     return {
       method:
         `${SENDERS} senders in one process, each sending its next message when the last is acknowledged; two other ` +
@@ -28,47 +62,37 @@ export const throughput: Benchmark = {
       tables: [
         {
           head: ['', 'messages/s', 'ratio', 'ack p50', 'ack p99', 'CPU per message: holder', 'holds none'],
-          rows: NAMES.map((name) => row(name, rounds)),
+          rows: plan.names.map((name) => row(backend, name, rounds)),
         },
       ],
-      targets: targets(context.commitMs, rounds),
+      targets: targets(backend, plan, rounds),
       notes: [
-        'Ours stores each message before it acknowledges it, and replays it after faults; the others keep nothing.',
-        `The published 0.3.0 puts the frame unquoted into \`NOTIFY\`. With a real frame ${plainFrame}. It was measured ` +
-          'with frames that the benchmark had quoted for it; it acknowledges nothing, its figure is what its single ' +
-          `connection works off of ${SENDERS * UNACKNOWLEDGED_LIMIT} queued messages.`,
+        ...plan.notes,
+        `${published} It acknowledges nothing: its figure is what its single connection works off of ` +
+          `${SENDERS * UNACKNOWLEDGED_LIMIT} queued messages.`,
         'CPU is user and system time of the reading process, its HTTP side (reading the streams) included.',
       ],
     };
   },
 };
 
-async function measure({ server, rounds, roundMs }: Context): Promise<Rounds<Name>> {
-  const clusters = new Map<Name, Cluster>();
-  try {
-    for (const name of NAMES) {
-      clusters.set(name, await Cluster.start(server, name, { receivers: 2, sessions: SENDERS }));
-    }
-    const round = (name: Name) => () => {
-      const cluster = clusters.get(name);
-      if (!cluster) throw new Error(`${name} was not started`);
-      const limit = name === 'published' ? UNACKNOWLEDGED_LIMIT : Number.MAX_SAFE_INTEGER;
-      return cluster.round({ kind: 'flood', durationMs: roundMs, limit });
-    };
-    return await interleave(rounds, Object.fromEntries(NAMES.map((name) => [name, round(name)])) as Runs);
-  } finally {
-    for (const cluster of clusters.values()) await cluster[Symbol.asyncDispose]();
+async function measure({ rounds, roundMs }: Context, backend: Backend, { names }: Plan): Promise<Rounds<string>> {
+  await using clusters = new AsyncDisposableStack();
+  const runs: Record<string, () => Promise<Figures>> = {};
+  for (const name of names) {
+    const cluster = clusters.use(await Cluster.start(backend, name, { receivers: 2, sessions: SENDERS }));
+    const limit = name === 'published' ? UNACKNOWLEDGED_LIMIT : Number.MAX_SAFE_INTEGER;
+    runs[name] = () => cluster.round({ kind: 'flood', durationMs: roundMs, limit });
   }
+  return await interleave(rounds, runs);
 }
 
-type Runs = Record<Name, () => ReturnType<Cluster['round']>>;
-
-function row(name: Name, rounds: Rounds<Name>): string[] {
+function row(backend: Backend, name: string, rounds: Rounds<string>): string[] {
   const acknowledges = name !== 'published';
   return [
-    contenders[name].title,
+    contender(backend.name, name).title,
     figure(rounds.median(name, 'perSecond')),
-    figure(rounds.ratio('perSecond', name, 'notify')),
+    figure(rounds.ratio('perSecond', name, 'base')),
     acknowledges ? figure(rounds.median(name, 'ackP50Ms'), 'ms') : 'none',
     acknowledges ? figure(rounds.median(name, 'ackP99Ms'), 'ms') : 'none',
     figure(rounds.median(name, 'holderMicros'), 'µs'),
@@ -76,38 +100,26 @@ function row(name: Name, rounds: Rounds<Name>): string[] {
   ];
 }
 
-function targets(commitMs: number, rounds: Rounds<Name>): Target[] {
-  const durable = commitMs <= FAST_COMMIT_MS;
-  const baseP99 = rounds.median('notify', 'ackP99Ms');
-  const counted: Name[] = durable ? ['ours', 'ours-async'] : ['ours-async'];
+function targets(backend: Backend, plan: Plan, rounds: Rounds<string>): Target[] {
+  const baseP99 = rounds.median('base', 'ackP99Ms');
   return [
-    ...counted.map((name) => {
-      const ratio = rounds.ratio('perSecond', name, 'notify');
+    ...plan.counted(backend).map((name) => {
+      const ratio = rounds.ratio('perSecond', name, 'base');
       return {
-        what: `throughput of ${contenders[name].title} to plain NOTIFY`,
-        required: `≥ ${REQUIRED_RATIO}`,
+        what: `throughput of ${contender(backend.name, name).title} to ${plan.base}`,
+        required: `≥ ${plan.requiredRatio}`,
         measured: figure(ratio),
-        reached: ratio >= REQUIRED_RATIO,
+        reached: ratio >= plan.requiredRatio,
       };
     }),
-    ...(['ours', 'ours-async'] as const).map((name) => {
+    ...plan.soonerThanBase.map((name) => {
       const p99 = rounds.median(name, 'ackP99Ms');
       return {
-        what: `ack p99 of ${contenders[name].title}`,
-        required: `< ${figure(baseP99, 'ms')} (plain NOTIFY)`,
+        what: `ack p99 of ${contender(backend.name, name).title}`,
+        required: `< ${figure(baseP99, 'ms')} (${plan.base})`,
         measured: figure(p99, 'ms'),
         reached: p99 < baseP99,
       };
     }),
   ];
-}
-
-/** What the published manager does with a frame as the transports hand it over. */
-async function sendPlainFrame(server: PostgresServer): Promise<string> {
-  const url = await server.createDatabase();
-  const child = await spawnNode(new URL('../programs/published-plain-frame.ts', import.meta.url), [url]);
-  const { code } = await child.exited;
-  const error = /^error: .*$/m.exec(child.output)?.[0];
-  if (code === 0 || error === undefined) throw new Error(`it was expected to fail:\n${child.output}`);
-  return `the sending process ends with code ${code} (\`${error}\`, as an unhandled rejection)`;
 }

@@ -1,9 +1,13 @@
+import type { PlaceOptions } from '../backends/backend.ts';
+
 /**
  * A way to bring messages from one process to streams that other processes hold. Benchmarks run the same load through
  * each of them.
  */
 export type Contender = {
   readonly title: string;
+  /** What it needs of its server. */
+  readonly place?: PlaceOptions;
   openSender(url: string): Promise<Sender>;
   openReceiver(url: string): Promise<Receiver>;
 };

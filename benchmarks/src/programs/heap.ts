@@ -1,20 +1,19 @@
-// Heap of idle streams, beside what their controllers take: `node heap.ts memory`, or `node heap.ts <url>`.
+// Heap of idle streams, beside what their controllers take: `node heap.ts memory`, or
+// `node heap.ts <backend> <url>`.
 import { randomUUID } from 'node:crypto';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { InMemoryStreamSessionManager } from '@tmcp/session-manager';
-import { PostgresStreamSessionManager } from '@tmcp/session-manager-postgres';
+import type { BackendName } from '../backends/backend.ts';
 import { type ClientStream, openStream } from '../client-stream.ts';
+import { openOurs } from '../our-managers.ts';
 import { serve } from './serve.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
-const [where = 'memory'] = process.argv.slice(2);
-const manager =
-  where === 'memory'
-    ? new InMemoryStreamSessionManager()
-    : new PostgresStreamSessionManager({ connectionString: where });
+const [where = 'memory', url = ''] = process.argv.slice(2);
+const manager = where === 'memory' ? new InMemoryStreamSessionManager() : openOurs(where as BackendName, url);
 await manager.health();
 const held: ClientStream[] = [];
 

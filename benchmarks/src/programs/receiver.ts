@@ -1,15 +1,16 @@
-// Holds streams through one contender and reads them: `node receiver.ts <contender> <url>`.
+// Holds streams through one contender and reads them: `node receiver.ts <backend> <contender> <url>`.
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { BackendName } from '../backends/backend.ts';
 import { openStream, readAll, watchController } from '../client-stream.ts';
 import { toShared } from '../clock.ts';
-import { type ContenderName, contenders } from '../contenders/index.ts';
+import { contender } from '../contenders/index.ts';
 import { eventIdOf, numberOf } from '../frame.ts';
 import { serve } from './serve.ts';
 
 const PATIENCE_MS = 5_000;
 
-const [name, url = ''] = process.argv.slice(2);
-const receiver = await contenders[name as ContenderName].openReceiver(url);
+const [backend, name = '', url = ''] = process.argv.slice(2);
+const receiver = await contender(backend as BackendName, name).openReceiver(url);
 
 let received = 0;
 let disordered = 0;

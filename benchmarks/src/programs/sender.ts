@@ -1,12 +1,14 @@
-// Sends through one contender: `node sender.ts <contender> <url>`.
+// Sends through one contender: `node sender.ts <backend> <contender> <url>`.
+
+import type { BackendName } from '../backends/backend.ts';
 import { sharedNow } from '../clock.ts';
-import { type ContenderName, contenders } from '../contenders/index.ts';
+import { contender } from '../contenders/index.ts';
 import { makeFrame } from '../frame.ts';
 import { percentile } from '../measure/statistics.ts';
 import { serve } from './serve.ts';
 
-const [name, url = ''] = process.argv.slice(2);
-const sender = await contenders[name as ContenderName].openSender(url);
+const [backend, name = '', url = ''] = process.argv.slice(2);
+const sender = await contender(backend as BackendName, name).openSender(url);
 const sent = new Map<string, number>();
 
 serve({
@@ -72,14 +74,8 @@ serve({
     return { startedAt };
   },
 
-  /** The same message to each of many sessions, with 64 queries in flight. */
-  async sendToEach({
-    sessions,
-    number,
-  }: {
-    sessions: readonly string[];
-    number: number;
-  }): Promise<{ startedAt: number }> {
+  /** The same message to each of many sessions, so many at a time. */
+  async sendToEach({ sessions, number, inFlight }: SendToEach): Promise<{ startedAt: number }> {
     const startedAt = sharedNow();
     let next = 0;
     const loop = async (): Promise<void> => {
@@ -87,7 +83,7 @@ serve({
         await sender.send(session, makeFrame(number));
       }
     };
-    await Promise.all(Array.from({ length: 64 }, loop));
+    await Promise.all(Array.from({ length: inFlight }, loop));
     return { startedAt };
   },
 });
@@ -102,6 +98,7 @@ function summary(startedAt: number, delays: readonly number[]): SenderRound {
 }
 
 type Flood = { sessions: readonly string[]; durationMs: number; limit: number };
+type SendToEach = { sessions: readonly string[]; number: number; inFlight: number };
 type Pace = { sessions: readonly string[]; durationMs: number; rate: number };
 
 export type SenderRound = {

@@ -1,12 +1,13 @@
-// Takes over the sessions of a process that died: `node successor.ts <url>`.
-import { PostgresStreamSessionManager } from '@tmcp/session-manager-postgres';
+// Takes over the sessions of a process that died: `node successor.ts <backend> <url>`.
 import { waitFor } from 'test-support';
+import type { BackendName } from '../backends/backend.ts';
 import { openStream, readAll } from '../client-stream.ts';
 import { numberOf } from '../frame.ts';
+import { openOurs } from '../our-managers.ts';
 import { serve } from './serve.ts';
 
-const [connectionString = ''] = process.argv.slice(2);
-const manager = new PostgresStreamSessionManager({ connectionString, keepAliveMs: 0, onError: () => undefined });
+const [backend, url = ''] = process.argv.slice(2);
+const manager = openOurs(backend as BackendName, url, { keepAliveMs: 0, onError: () => undefined });
 await manager.health();
 
 serve({

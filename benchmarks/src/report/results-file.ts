@@ -1,7 +1,22 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
-/** Writes `benchmarks/RESULTS.md`. */
-export function writeResults(machine: string, sections: readonly string[], missed: number): void {
+const FILE = new URL('../../RESULTS.md', import.meta.url);
+const MARK = /^<!-- (\S+) -->$/m;
+
+/**
+ * Writes `benchmarks/RESULTS.md`. Sections that were not run keep what they said before: each names its own date and
+ * load.
+ *
+ * @param measured by name of the section
+ * @param order names of all sections, in the order of the results
+ */
+export function writeResults(machine: string, measured: ReadonlyMap<string, string>, order: readonly string[]): void {
+  const known = new Map([...readSections(), ...measured]);
+  const sections = order.flatMap((name) => {
+    const text = known.get(name);
+    return text === undefined ? [] : [`<!-- ${name} -->\n${text}`];
+  });
+  const missed = sections.join('\n').split('**missed**').length - 1;
   const text = [
     '# Results of the benchmarks',
     'Written by `npx -y pnpm@12 bench`. Base and ours run in turns on the same server in the same run: read the ratios, ' +
@@ -11,5 +26,11 @@ export function writeResults(machine: string, sections: readonly string[], misse
     missed === 0 ? 'All targets were reached.' : `${missed} of the targets were missed; the tables say which.`,
     ...sections,
   ].join('\n\n');
-  writeFileSync(new URL('../../RESULTS.md', import.meta.url), `${text}\n`);
+  writeFileSync(FILE, `${text}\n`);
+}
+
+function readSections(): [name: string, text: string][] {
+  if (!existsSync(FILE)) return [];
+  const [, ...pieces] = readFileSync(FILE, 'utf8').split(/^(?=<!-- \S+ -->$)/m);
+  return pieces.map((piece) => [MARK.exec(piece)?.[1] ?? '', piece.replace(MARK, '').trim()]);
 }

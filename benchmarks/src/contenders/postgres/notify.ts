@@ -1,6 +1,6 @@
 import { Client, escapeIdentifier } from 'pg';
+import type { Contender } from '../contender.ts';
 import { Connections } from './connections.ts';
-import type { Contender } from './contender.ts';
 
 const CONNECTIONS = 8;
 const CHANNEL = 'bench';

@@ -1,6 +1,6 @@
 import { escapeLiteral } from 'pg';
 import { PostgresStreamSessionManager } from 'published-session-manager-postgres';
-import type { Contender } from './contender.ts';
+import type { Contender } from '../contender.ts';
 
 /**
  * The published version 0.3.0. It puts the frame into `NOTIFY "session:…", <frame>` as it is, so a real frame is a

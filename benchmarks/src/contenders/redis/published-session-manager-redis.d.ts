@@ -1,0 +1,20 @@
+/** The part of the published `@tmcp/session-manager-redis` 0.3.0 that benchmarks call. */
+export declare class RedisStreamSessionManager {
+  constructor(url: string);
+  create(id: string, controller: ReadableStreamDefaultController): Promise<void>;
+  delete(id: string): Promise<void>;
+  has(id: string): Promise<boolean>;
+  send(sessions: string[] | undefined, data: string): Promise<void>;
+}
+
+type Info = Readonly<Record<string, unknown>>;
+
+export declare class RedisInfoSessionManager {
+  constructor(url: string);
+  getClientInfo(id: string): Promise<Info>;
+  setClientInfo(id: string, info: Info): Promise<void>;
+  getClientCapabilities(id: string): Promise<Info>;
+  setClientCapabilities(id: string, capabilities: Info): Promise<void>;
+  getLogLevel(id: string): Promise<string>;
+  setLogLevel(id: string, level: string): Promise<void>;
+}
