@@ -11,6 +11,13 @@ const OLDEST_NODE = '20.19.0';
 /** Beside ours: what users have anyway, and a transport, which must take our core and not bring the published one along. */
 const COMPANIONS = [`node@${OLDEST_NODE}`, 'tmcp@^1.20.0', '@tmcp/transport-http@^0.9.0', 'vitest@~4.1.12'];
 
+/** Stands in for the modules of workerd, so that Node can at least link a package that is made for it. */
+const WORKERD = `import { register } from 'node:module';
+const stub = 'data:text/javascript,export class DurableObject {}; export const env = {}; export const waitUntil = () => {};';
+register('data:text/javascript,' + encodeURIComponent(\`export const resolve = (specifier, context, next) =>
+  specifier === 'cloudflare:workers' ? { url: \${JSON.stringify(stub)}, shortCircuit: true } : next(specifier, context);\`));
+`;
+
 interface Manifest {
   readonly name: string;
   readonly version: string;
@@ -67,7 +74,8 @@ function importEntryPoint(node: string, specifier: string): void {
     );
     run(node, [join(project, 'node_modules/vitest/vitest.mjs'), 'run', 'kit.test.js'], project);
   } else {
-    run(node, ['--input-type=module', '--eval', importIt], project);
+    const prelude = specifier.endsWith('-durable-objects') ? WORKERD : '';
+    run(node, ['--input-type=module', '--eval', prelude + importIt], project);
   }
   expect(true, `import '${specifier}'`);
 }
