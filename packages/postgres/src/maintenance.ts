@@ -15,6 +15,7 @@ const BUDGET_MS = 500;
  * update of their locked row is a statement of its own.
  *
  * Trimming is announced before it is done: whoever finds a hole in the log has also been told that it was trimmed.
+ * Ages are counted up to `asOf`, never up to the clock of the moment in which a server that was frozen gets to it.
  * None of this needs to survive a crash before the next flush; what is undone will be done again.
  */
 export class Maintenance {
@@ -33,14 +34,15 @@ export class Maintenance {
   async run(request: MaintenanceRequest): Promise<MaintenanceAnswer> {
     const overtaken = (await this.#clean(request)) ? await this.#trim(request) : 0;
     const silent = await this.#connection.query(
-      `select n.id, ${BEAT} from ${this.names.node} n where n.ns = $1 and ${isOlder('n.beat', '$2')}`,
-      [this.#namespace, request.sessionTimeoutMs],
+      `select n.id, ${BEAT} from ${this.names.node} n where n.ns = $1 and ${isOlder('n.beat', '$2', '$3')}`,
+      [this.#namespace, request.sessionTimeoutMs, request.asOf],
     );
     return { silent: silent.map(([id, beat]) => ({ node: id ?? '', beat: beat ?? '' })), overtaken };
   }
 
   /** Everything but the log. False when another node is at it. */
   async #clean({
+    asOf,
     remove,
     forgetReleasedMs,
     producerIdleMs,
@@ -53,17 +55,17 @@ export class Maintenance {
       removed as (delete from ${t.node} n using unnest($2::text[], $3::text[]) as r (id, beat), turn
         where n.ns = $1 and n.id = r.id and ${BEAT} = r.beat returning n.id),
       orphaned as (update ${t.claims} c set ${LOSES} from removed r where c.ns = $1 and c.node = r.id and c.detach is null),
-      expired as (delete from ${t.claims} c using turn where c.ns = $1 and ${isExpired('c')} and c.id = any(array(
-        select x.id from ${t.claims} x where x.ns = $1 and ${isExpired('x')} limit ${STEP}))),
+      expired as (delete from ${t.claims} c using turn where c.ns = $1 and ${isExpired('c', '$4', '$9')} and c.id = any(array(
+        select x.id from ${t.claims} x where x.ns = $1 and ${isExpired('x', '$4', '$9')} limit ${STEP}))),
       idle as (delete from ${t.producer} p using turn where p.ns = $1 and (p.node in (select id from removed)
-        or ${isOlder('p.at', '$5')} and not exists (select from ${t.node} n where n.ns = $1 and n.id = p.node))),
+        or ${isOlder('p.at', '$5', '$9')} and not exists (select from ${t.node} n where n.ns = $1 and n.id = p.node))),
       unused as (delete from ${t.large} g using turn where g.ns = $1 and g.id = any(array(
-        select x.id from ${t.large} x where x.ns = $1 and ${isOlder('x.at', '$6')} and x.at < coalesce((
+        select x.id from ${t.large} x where x.ns = $1 and ${isOlder('x.at', '$6', '$9')} and x.at < coalesce((
             select l.at from ${t.log} l, ${t.head} h where h.ns = $1 and l.ns = $1 and l.last > h.trimmed
             order by l.last limit 1), 'infinity') - $6 * interval '1 millisecond' limit ${LARGE_STEP}))),
       excess as (delete from ${t.large} g using turn where g.ns = $1 and g.id = any(array(
         select x.id from (select id, at, row_number() over w as n, sum(octet_length(body)) over w as kept from ${t.large}
-          where ns = $1 window w as (order by at desc, id)) x where x.n > 1 and x.kept > $7 and ${isOlder('x.at', '$8')} limit ${LARGE_STEP})))
+          where ns = $1 window w as (order by at desc, id)) x where x.n > 1 and x.kept > $7 and ${isOlder('x.at', '$8', '$9')} limit ${LARGE_STEP})))
       select 1, set_config('synchronous_commit', 'off', true) from turn`,
       [
         this.#namespace,
@@ -74,6 +76,7 @@ export class Maintenance {
         keepMs,
         maxLogBytes,
         this.#connection.callTimeoutMs * 4,
+        asOf,
       ],
     );
     return row !== undefined;
@@ -97,14 +100,14 @@ export class Maintenance {
    * By age strictly below the lowest cursor, so that every node still finds the part at its own; by size regardless.
    * The newest part always stays. Answers how far the log is trimmed now.
    */
-  async #announce({ keepMs, maxLogBytes }: MaintenanceRequest): Promise<Announcement | undefined> {
+  async #announce({ asOf, keepMs, maxLogBytes }: MaintenanceRequest): Promise<Announcement | undefined> {
     const t = this.names;
     const [row] = await this.#connection.queryReadCommitted(
       `with turn as materialized (${TURN(t)}),
       h as (select h.pos, h.bytes, h.trimmed from ${t.head} h, turn where h.ns = $1),
       stays as (select (select x.last from (
           select l.last, l.last < h.pos and (
-              l.bytes - octet_length(l.head) - octet_length(l.data) < h.bytes - $3 or ${isOlder('l.at', '$2')}
+              l.bytes - octet_length(l.head) - octet_length(l.data) < h.bytes - $3 or ${isOlder('l.at', '$2', '$4')}
               and l.last < (select coalesce(min(n.cursor), h.pos) from ${t.node} n where n.ns = $1)) as goes
           from ${t.log} l where l.ns = $1 and l.last > h.trimmed order by l.last limit ${STEP}) x
         where not x.goes order by x.last limit 1) as first from h),
@@ -118,7 +121,7 @@ export class Maintenance {
         (select count(*) from ${t.node} n where n.ns = $1 and n.cursor < b.trimmed and n.cursor >= b.before),
         set_config('synchronous_commit', 'off', true)
       from bound b`,
-      [this.#namespace, keepMs, maxLogBytes],
+      [this.#namespace, keepMs, maxLogBytes, asOf],
     );
     return row && { trimmed: Number(row[0]), overtaken: Number(row[1]) };
   }
@@ -148,11 +151,15 @@ const TURN = (t: StreamNames): string =>
   `select from (select pg_try_advisory_xact_lock(${literal(t.log)}::regclass::oid::int4, hashtext($1)) as mine) l
     where mine`;
 
-function isOlder(column: string, parameter: string): string {
-  return `${column} < clock_timestamp() - ${parameter} * interval '1 millisecond'`;
+/** Both parameters in milliseconds. */
+function isOlder(column: string, age: string, asOf: string): string {
+  return `${column} < ${before(age, asOf)}`;
 }
 
-function isExpired(claim: string): string {
-  const age = `(clock_timestamp() at time zone 'UTC') - $4 * interval '1 millisecond'`;
-  return `${claim}.detach is not null and ${claim}.updated_at < ${age}`;
+function isExpired(claim: string, age: string, asOf: string): string {
+  return `${claim}.detach is not null and ${claim}.updated_at < ${before(age, asOf)} at time zone 'UTC'`;
+}
+
+function before(age: string, asOf: string): string {
+  return `(to_timestamp(${asOf}::float8 / 1000) - ${age} * interval '1 millisecond')`;
 }

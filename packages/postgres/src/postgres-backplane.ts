@@ -85,7 +85,7 @@ export class PostgresBackplane implements Backplane {
     const [row = []] = await this.#rows('beat', values, (text, all) =>
       session ? session.query(text, all, timeoutMs) : this.#connection.query(text, all),
     );
-    const [epoch, head, trimmed, token, isNew, channel, listens, lockClass] = row;
+    const [epoch, head, trimmed, token, unknown, channel, listens, lockClass, time] = row;
     if (session && (listens !== 't' || channel !== this.#channel || lockClass !== this.#lockClass)) {
       void session.end(new Error('what this connection listens to or has locked is no longer that of this namespace'));
     }
@@ -94,7 +94,8 @@ export class PostgresBackplane implements Backplane {
       head: Number(head),
       trimmed: Number(trimmed),
       token: token ?? undefined,
-      registered: isNew === 't',
+      unknown: unknown === 't',
+      time: Number(time),
     };
   }
 

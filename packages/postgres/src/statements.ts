@@ -24,18 +24,17 @@ export function statements(t: StreamNames): Statements {
   return {
     append: `select * from ${t.append}($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
 
-    // Waits for no append and no disk. `xmax` is 0 in a row that was inserted, not updated.
-    beat: `with h as (select *, tableoid::int4 as class from ${t.head} where ns = $1), b as (
-        insert into ${t.node} as n (ns, id, beat, cursor, lock_key)
-          select $1, $2, clock_timestamp(), coalesce($3::bigint, h.pos), $5::int from h
-          on conflict (ns, id)
-            do update set beat = excluded.beat, cursor = excluded.cursor, lock_key = excluded.lock_key
-          returning xmax = 0 as is_new)
+    // Waits for no append and no disk. Without a cursor it makes the node known, else only those are written that are.
+    beat: `with h as (select *, tableoid::int4 as class from ${t.head} where ns = $1),
+      b as (update ${t.node} n set beat = clock_timestamp(), cursor = coalesce($3::bigint, h.pos), lock_key = $5::int
+        from h where n.ns = $1 and n.id = $2 returning n.id),
+      made as (insert into ${t.node} (ns, id, beat, cursor, lock_key)
+        select $1, $2, clock_timestamp(), h.pos, $5::int from h where $3::bigint is null and not exists (select from b))
       select h.epoch, h.pos, h.trimmed,
         (select l.tok from ${t.log} l where l.ns = $1 and l.last = coalesce($4::bigint, h.pos)),
-        b.is_new, h.channel, h.channel in (select pg_listening_channels()), h.class,
-        set_config('synchronous_commit', 'off', true)
-      from h cross join b`,
+        not exists (select from b), h.channel, h.channel in (select pg_listening_channels()), h.class,
+        extract(epoch from clock_timestamp()) * 1000, set_config('synchronous_commit', 'off', true)
+      from h`,
 
     read: `select h.epoch, h.trimmed, l.* from ${t.head} h left join lateral (
         select last, n, tok, head, data from ${t.log} where ns = $1 and last > $2 and bytes < ${PAGE_BYTES} + coalesce(

@@ -36,7 +36,7 @@ export function makeBackplane(
   return backplane;
 }
 
-/** A node on the log, listening. */
+/** A node on the log, listening and registered at its head. */
 export async function openBackplane(
   options: PostgresConnectionOptions | PostgresConnection,
   settings: Partial<PostgresBackplaneOptions> = {},
@@ -46,5 +46,6 @@ export async function openBackplane(
   const { listener, ...heard } = listen();
   const node = unique('node');
   await backplane.open(node, listener);
+  await backplane.beat({ node, cursor: undefined, check: undefined });
   return { backplane, connection, heard, node };
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { MaintenanceRequest } from '@tmcp/session-manager';
 import { type KitPostgres, kitPostgres, queryOnce } from 'test-support';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -20,6 +21,7 @@ const sql = (text: string, values: unknown[] = []): Promise<Record<string, unkno
 const maintain = ({ backplane }: OpenBackplane, change: Partial<MaintenanceRequest> = {}) =>
   backplane.maintain({
     node: 'me',
+    asOf: Date.now() + 1,
     sessionTimeoutMs: 10_000,
     forgetReleasedMs: 60_000,
     keepMs: 120_000,
@@ -40,8 +42,13 @@ async function fill(node: OpenBackplane, count: number, bytes = 10): Promise<num
 const positions = async (node: OpenBackplane): Promise<number[]> =>
   (await node.backplane.read(0)).parts.map(({ last }) => last);
 
-const beat = (node: OpenBackplane, cursor: number, name = node.node) =>
-  node.backplane.beat({ node: name, cursor, check: cursor });
+/** Registers the node first, if it is not known. */
+async function beat({ backplane, node }: OpenBackplane, cursor: number, name = node) {
+  const answer = await backplane.beat({ node: name, cursor, check: cursor });
+  if (!answer.unknown) return answer;
+  await backplane.beat({ node: name, cursor: undefined, check: undefined });
+  return { ...(await backplane.beat({ node: name, cursor, check: cursor })), unknown: true };
+}
 
 describe('trimming by age', () => {
   it('trim/young: keeps what is younger than it has to be kept', async () => {
@@ -63,6 +70,21 @@ describe('trimming by age', () => {
     expect((await node.backplane.read(0)).trimmed).toBe(2);
     expect((await node.backplane.search('a', 0, 100)).trimmed).toBe(2);
     expect((await beat(node, 3, 'slow')).token).toMatch(/:3:1$/);
+  });
+
+  it('trim/as-of: a run that was sent before an outage drops nothing that grew old in it', async () => {
+    const node = await open();
+    await fill(node, 2);
+    const { time } = await beat(node, 2);
+    await fill(node, 2);
+    await beat(node, 4);
+    // It is carried out only now, as by a server that was frozen when it came.
+    await sleep(20);
+    await maintain(node, { keepMs: 0, asOf: time });
+    expect((await positions(node)).slice(-2)).toEqual([3, 4]);
+    expect((await node.backplane.read(0)).trimmed).toBeLessThanOrEqual(2);
+    await maintain(node, { keepMs: 0 });
+    expect(await positions(node)).toEqual([4]);
   });
 
   it('trim/last-part: the newest part stays, whatever its age', async () => {
@@ -183,7 +205,7 @@ describe('cleaning up', () => {
     expect(await node.backplane.locate('gone')).toBeUndefined();
     expect(await node.backplane.locate('back')).toBe('attached');
     expect(await sql('select node from tmcp_sessions_producer where ns = $1', [namespace])).toEqual([{ node: 'back' }]);
-    expect(await beat(node, 0, 'gone')).toMatchObject({ registered: true });
+    expect(await beat(node, 0, 'gone')).toMatchObject({ unknown: true });
   });
 
   it('clean/claims: released claims go after the resume window, held ones stay', async () => {

@@ -266,6 +266,9 @@ describe('create: false, and rights', () => {
 
 const MAINTAIN = {
   node: 'node',
+  get asOf() {
+    return Date.now() + 1;
+  },
   sessionTimeoutMs: 10_000,
   forgetReleasedMs: 60_000,
   keepMs: 120_000,

@@ -90,14 +90,22 @@ export class RedisBackplane implements Backplane {
     const values = [randomEpoch(), this.#waits, node, cursor ?? '', check ?? '', isUp];
     const heardBefore = this.#listener?.position ?? 0;
     const answer = await this.#run(beat, this.#lifeKeys(), values, timeoutMs);
-    const [epoch, head, trimmed, token, registered] = answer as [string, string, string, string | null, string];
+    const [epoch, head, trimmed, token, unknown, time] = answer as [
+      string,
+      string,
+      string,
+      string | null,
+      string,
+      string,
+    ];
     if (Number(head) < heardBefore) this.#listener?.restart(Number(head));
     return {
       epoch,
       head: Number(head),
       trimmed: Number(trimmed),
       token: token ?? undefined,
-      registered: registered === '1',
+      unknown: unknown === '1',
+      time: Number(time),
     };
   }
 
@@ -159,7 +167,7 @@ export class RedisBackplane implements Backplane {
 
   async maintain(request: MaintenanceRequest): Promise<MaintenanceAnswer> {
     const { head, log, producers, answers, claims, nodes, times, large, largeTimes } = this.#keys;
-    const { sessionTimeoutMs, forgetReleasedMs, keepMs, maxLogBytes, producerIdleMs, remove } = request;
+    const { asOf, sessionTimeoutMs, forgetReleasedMs, keepMs, maxLogBytes, producerIdleMs, remove } = request;
     const answer = await this.#run(
       maintain,
       [head, log, producers, answers, claims, nodes, times, large, largeTimes],
@@ -169,6 +177,7 @@ export class RedisBackplane implements Backplane {
         keepMs,
         maxLogBytes,
         producerIdleMs,
+        asOf,
         ...remove.flatMap(({ node, beat: since }) => [node, since]),
       ],
     );

@@ -167,6 +167,9 @@ const claimOf = (session: string, claim: string) => ({ kind: 'claim', offset: 1,
 
 const EVERYTHING = {
   node: 'me',
+  get asOf() {
+    return Date.now() + 1;
+  },
   sessionTimeoutMs: 10_000,
   forgetReleasedMs: 60_000,
   keepMs: 0,

@@ -33,5 +33,6 @@ export async function openBackplane(
   const { listener, ...heard } = listen();
   const node = unique('node');
   await backplane.open(node, listener);
+  await backplane.beat({ node, cursor: undefined, check: undefined });
   return { backplane, connection, heard, node };
 }

@@ -138,20 +138,31 @@ export function claimsSuite(open: OpenNodes, LOST: number): void {
       expect(await one.backplane.beat({ node: 'n', cursor: undefined, check: undefined })).toMatchObject({
         head: 0,
         token: undefined,
-        registered: true,
+        unknown: true,
         trimmed: 0,
       });
       const producer = new Producer(one);
       await producer.append([frame('a', '1'), frame('a', '2')]);
       const answer = await one.backplane.beat({ node: 'm', cursor: undefined, check: undefined });
-      expect(answer).toMatchObject({ head: 2, token: `${producer.id}:1:2`, registered: true });
+      expect(answer).toMatchObject({ head: 2, token: `${producer.id}:1:2`, unknown: true });
       expect(await one.backplane.inspect('m', 10_000)).toEqual({ liveness: 'attached', cursor: 2 });
       expect(await one.backplane.beat({ node: 'm', cursor: 1, check: 1 })).toMatchObject({
         head: 2,
         token: `${producer.id}:1:1`,
-        registered: false,
+        unknown: false,
       });
       expect(await one.backplane.inspect('m', 10_000)).toEqual({ liveness: 'attached', cursor: 1 });
+    });
+
+    it('beat/unknown: a beat of a node that is not known says so until it has registered', async () => {
+      const { backplane } = await open();
+      for (let i = 0; i < 2; i += 1) {
+        expect(await backplane.beat({ node: 'n', cursor: 0, check: 0 })).toMatchObject({ head: 0, unknown: true });
+        expect(await backplane.inspect('n', 10_000)).toEqual({ liveness: 'dead', cursor: undefined });
+      }
+      await backplane.beat({ node: 'n', cursor: undefined, check: undefined });
+      expect(await backplane.beat({ node: 'n', cursor: 0, check: 0 })).toMatchObject({ unknown: false });
+      expect(await backplane.inspect('n', 10_000)).toEqual({ liveness: 'attached', cursor: 0 });
     });
 
     it('liveness/dead: a node is dead when its beat is too old or it is not known', async () => {

@@ -27,6 +27,9 @@ export interface Backplane {
   /**
    * Writes the node's beat and cursor, and reads where the log stands. One round trip, whatever the number of
    * sessions. Must not wait for appends of others.
+   *
+   * Only a beat without a cursor makes a node known. One with a cursor that finds it unknown writes nothing, so that
+   * the next one finds the same: an answer that was lost on its way hides from nobody that it was cleaned up.
    */
   beat(beat: Beat): Promise<BeatAnswer>;
 
@@ -224,8 +227,10 @@ export type BeatAnswer = {
   readonly trimmed: number;
   /** Token of the part that ends at the checked position; `undefined` when no such part is stored. */
   readonly token: string | undefined;
-  /** The node was not known before this beat: its first, or it was cleaned up since the last one. */
-  readonly registered: boolean;
+  /** The node was not known when this beat came: it had not registered, or it was cleaned up since. */
+  readonly unknown: boolean;
+  /** The backend's clock when it took the beat, in milliseconds from any origin. */
+  readonly time: number;
 };
 
 export type LogPage = {
@@ -248,6 +253,11 @@ export type SilentNode = { readonly node: string; readonly beat: string };
 
 export type MaintenanceRequest = {
   readonly node: string;
+  /**
+   * The backend's clock at the beat that this request follows. Every age is counted up to here: a backend that froze
+   * runs what it was sent before only when it wakes up, and must not find old what nobody could fetch meanwhile.
+   */
+  readonly asOf: number;
   /** A beat older than this is reported as silent. */
   readonly sessionTimeoutMs: number;
   /** Claims that were released longer ago than this are forgotten. */

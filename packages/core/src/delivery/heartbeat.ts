@@ -161,6 +161,19 @@ export class Heartbeat {
     if (generation === this.#generation) await this.discontinue('discontinuity', reason);
   }
 
+  /**
+   * The backend has forgotten what it had acknowledged to this node. Either it cleaned up after this node, which
+   * concerns nobody else, or its log has lost something: what it says next tells which. Never rejects.
+   */
+  async forgotten(): Promise<void> {
+    const generation = this.#generation;
+    for (let attempt = 0; this.#host.isBeating() && !(await this.beatAnew()); attempt += 1) {
+      await sleep(backOffMs(attempt, 50, 1_000));
+    }
+    await this.#adoption;
+    if (generation === this.#generation) await this.renewEpoch('the backend forgot what it had acknowledged');
+  }
+
   /** Ends the streams, says so, and takes the log as it is now. Never rejects. */
   discontinue(code: SessionErrorCode, reason: string): Promise<void> {
     this.#adoption ??= this.#adoptAnew(code, reason).finally(() => {
@@ -190,7 +203,7 @@ export class Heartbeat {
     this.#lastBeat = started;
     this.#reader.trimmedTo(answer.trimmed);
     await this.#prove(answer, cursor, token);
-    if (!this.#fenced && !this.#adoption) this.#housekeeping.beaten();
+    if (!this.#fenced && !this.#adoption) this.#housekeeping.beaten(answer.time);
     return true;
   }
 
@@ -202,7 +215,7 @@ export class Heartbeat {
       await this.renewEpoch('the log ends before what this process has read');
     } else if (this.#isRolledBack(answer, check, token)) {
       await this.renewEpoch('the log was rolled back and has grown again');
-    } else if (answer.registered) {
+    } else if (answer.unknown) {
       // Only now: a store that was set back to before this process began does not know it either.
       const reason = 'this process was silent for longer than "resumeWindowMs" and its sessions were given away';
       await this.discontinue('evicted', reason);
@@ -233,11 +246,10 @@ export class Heartbeat {
       new SessionError(code, `${reason}; the streams of this process were ended, their clients reconnect`),
     );
     this.#host.streams()?.discontinued();
-    const { epoch } = this.#reader;
     for (let attempt = 0; this.#host.isBeating(); attempt += 1) {
       try {
         await this.register();
-        if (this.#reader.epoch !== epoch || code === 'evicted') this.#host.renewProducer();
+        this.#host.renewProducer();
         break;
       } catch (error) {
         this.#host.report(error);

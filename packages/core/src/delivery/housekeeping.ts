@@ -50,19 +50,23 @@ export class Housekeeping {
     this.#stopped = true;
   }
 
-  /** A good beat. Never rejects, never throws. */
-  beaten(): void {
+  /**
+   * A good beat. Never rejects, never throws.
+   *
+   * @param asOf the backend's clock at this beat
+   */
+  beaten(asOf: number): void {
     if (this.#lastBeat && elapsedMs(this.#lastBeat) > this.#settings.heartbeatMs * 3) this.interrupted();
     this.#lastBeat = now();
     this.#calmSince ??= this.#lastBeat;
     if (this.#running || this.#stopped) return;
     this.#running = true;
-    void this.#maintain().finally(() => {
+    void this.#maintain(asOf).finally(() => {
       this.#running = false;
     });
   }
 
-  async #maintain(): Promise<void> {
+  async #maintain(asOf: number): Promise<void> {
     const { sessionTimeoutMs, resumeWindowMs, maxLogBytes, sendTimeoutMs } = this.#settings;
     const remove = [...this.#silent]
       .filter(([, { since }]) => elapsedMs(since) >= resumeWindowMs)
@@ -73,6 +77,7 @@ export class Housekeeping {
     try {
       const { silent, overtaken } = await this.#backplane.maintain({
         node: this.#node(),
+        asOf,
         sessionTimeoutMs,
         forgetReleasedMs: isCalm ? Math.max(resumeWindowMs * 10, REMEMBER_MS) : AGES_MS,
         keepMs: isCalm ? resumeWindowMs * 2 : AGES_MS,

@@ -102,7 +102,7 @@ export class DeliveryNode {
       append: (batch) => backplane.append({ ...batch, node: this.id }),
       putLarge: (id, payload) => backplane.putLarge(id, payload),
       epochChanged: () => this.#heartbeat.adoptEpoch(),
-      gap: () => void this.#heartbeat.renewEpoch('the backend forgot what it had acknowledged'),
+      gap: () => void this.#heartbeat.forgotten(),
       failure: () => this.#openFailure,
     });
   }

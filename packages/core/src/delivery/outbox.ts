@@ -26,7 +26,7 @@ export type OutboxHost = {
   putLarge(id: string, payload: string): Promise<void>;
   /** Resolves when the node has adopted the current epoch. */
   epochChanged(): Promise<void>;
-  /** Its log has lost what it had acknowledged. */
+  /** The backend has forgotten what it had acknowledged. */
   gap(): void;
   /** Why there is no epoch yet. */
   failure(): unknown;
@@ -122,7 +122,7 @@ export class Outbox {
     this.#retryNow?.();
   }
 
-  /** A new epoch, or this node was forgotten: numbers start anew under a name that nobody has seen. */
+  /** The log is taken as it is now: numbers start anew under a name that nobody has seen. */
   renewProducer(): void {
     this.#producerId = randomId();
     this.#number = 0;

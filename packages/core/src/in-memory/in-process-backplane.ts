@@ -70,13 +70,16 @@ export class InProcessBackplane implements Backplane {
     this.#assertOpen();
     const log = this.#log;
     const row = log.nodes.get(node);
-    log.nodes.set(node, { beatAt: performance.now(), beats: (row?.beats ?? 0) + 1, cursor: cursor ?? log.head });
+    const time = performance.now();
+    if (row || cursor === undefined)
+      log.nodes.set(node, { beatAt: time, beats: (row?.beats ?? 0) + 1, cursor: cursor ?? log.head });
     return {
       epoch: log.epoch,
       head: log.head,
       trimmed: log.trimmed,
       token: log.tokenAt(check ?? log.head),
-      registered: row === undefined,
+      unknown: row === undefined,
+      time,
     };
   }
 

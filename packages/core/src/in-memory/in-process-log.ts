@@ -187,7 +187,7 @@ export class InProcessLog {
   }
 
   maintain(request: MaintenanceRequest): MaintenanceAnswer {
-    const time = performance.now();
+    const time = request.asOf;
     for (const { node, beat } of request.remove) {
       if (String(this.nodes.get(node)?.beats) !== beat) continue;
       this.nodes.delete(node);

@@ -153,6 +153,69 @@ describe('discontinuities', () => {
       expect(received(stream)).toEqual([2]);
     }));
 
+  it('node/evicted-while-sending: a process that is cleaned up after while it stores is the only one that is told', () =>
+    run(async (world) => {
+      const { reader, writer, stream } = await readerAndWriter(world);
+      const own = new Connection(writer, 'own');
+      await world.time.advance(50);
+      writer.backplane.failNext('append', { kind: 'late', ms: 100 });
+      world.publish(writer, ['s']);
+      await world.time.advance(10);
+      cleanUpAfter(world.log, writer.node.id);
+      world.log.producers.clear();
+      await world.time.advance(2_000);
+      expect(losses(writer)).toEqual(['evicted']);
+      expect(own.state).not.toBe('open');
+      expect(losses(reader)).toEqual([]);
+      expect(received(stream)).toEqual([2]);
+      world.publish(writer, ['s']);
+      await world.time.advance(50);
+      expect(received(stream)).toEqual([2, 3]);
+      expect(losses(reader)).toEqual([]);
+    }));
+
+  it('node/evicted-unheard: a process whose beat found that it was cleaned up after learns it, even if the answer is lost', () =>
+    run(async (world) => {
+      const { reader, writer } = await readerAndWriter(world);
+      const own = new Connection(writer, 'own');
+      await world.time.advance(50);
+      cleanUpAfter(world.log, writer.node.id);
+      writer.backplane.failNext('beat', { kind: 'swallow' });
+      await world.time.advance(7_000);
+      expect(losses(writer)).toEqual(['evicted']);
+      expect(own.state).not.toBe('open');
+      expect(losses(reader)).toEqual([]);
+    }));
+
+  it('node/evicted-and-overtaken: a process that finds the log trimmed first, since others cleaned up after it, disturbs nobody', () =>
+    run(async (world) => {
+      const { reader, writer, stream } = await readerAndWriter(world);
+      for (let n = 0; n < 2; n += 1) {
+        writer.backplane.failNextPush({ kind: 'drop' });
+        world.publish(reader, ['other']);
+        await world.time.advance(10);
+      }
+      cleanUpAfter(world.log, writer.node.id);
+      world.log.producers.clear();
+      world.log.maintain({
+        node: reader.node.id,
+        asOf: Number.POSITIVE_INFINITY,
+        sessionTimeoutMs: Number.POSITIVE_INFINITY,
+        forgetReleasedMs: Number.POSITIVE_INFINITY,
+        producerIdleMs: Number.POSITIVE_INFINITY,
+        keepMs: 0,
+        maxLogBytes: world.log.parts.at(-1)?.bytes ?? 0,
+        remove: [],
+      });
+      writer.backplane.wake(world.log.head);
+      await world.time.advance(10);
+      world.publish(writer, ['s']);
+      await world.time.advance(7_000);
+      expect(losses(writer)).toEqual(['discontinuity']);
+      expect(losses(reader)).toEqual([]);
+      expect(received(stream)).toEqual([4]);
+    }));
+
   it('node/beats-fail-in-new-epoch: a new epoch that cannot be adopted yet does not make reading spin', () =>
     run(async (world) => {
       const { reader } = await readerAndWriter(world);

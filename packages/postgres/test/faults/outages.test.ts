@@ -13,7 +13,7 @@ outagesSuite<PostgresServer>(BACKEND, {
 
 const WINDOW = { resumeWindowMs: 1_000, sessionTimeoutMs: 1_000, heartbeatMs: 200 };
 
-describe('after an outage', () => {
+describe.concurrent('after an outage', () => {
   it('faults/outage-cleaning: a process that is really dead is still cleaned away, by those who see it silent', async () => {
     await using server = await startPostgres();
     await using rig = await Rig.on(server);

@@ -5,8 +5,8 @@ import { COMMON, IN_FULL_MEMORY, ROWS } from './common.ts';
  * Trims the log and removes what expired, in bounded steps.
  *
  * KEYS head log producers answers claims nodes times large large-times.
- * ARGV session timeout, age of forgotten claims, age of trimmed entries, maxLogBytes, age of producers, then
- * node and beat of each node that is given up. Answers {[node, beat] of silent nodes, count of overtaken nodes}.
+ * ARGV session timeout, age of forgotten claims, age of trimmed entries, maxLogBytes, age of producers, the
+ * time up to which ages count, then node and beat of each node that is given up. Answers {[node, beat] of silent nodes, count of overtaken nodes}.
  */
 export const maintain: Script = new Script(`
 local head, log, producers, answers, claims, nodes = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -15,13 +15,13 @@ ${COMMON}${IN_FULL_MEMORY}
 local h = redis.call('HMGET', head, 'epoch', 'pos', 'trimmed', 'announced', 'sweep', 'round', 'max', 'bytes', 'cut')
 local epoch = h[1]
 if not epoch then return {{}, 0} end
-local now = milliseconds()
+local now, as_of = milliseconds(), tonumber(ARGV[6])
 local timeout, forget_age, keep, producer_age = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[5])
 local pos, trimmed, round = tonumber(h[2]), tonumber(h[3]), tonumber(h[6] or '0')
 if h[7] ~= ARGV[4] then redis.call('HSET', head, 'max', ARGV[4]) end
 ${ROWS}
 -- Given up, unless it has beaten since: its claims are lost from now on, see as_it_counts.
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   local row = node_row(ARGV[i])
   if row and not row.gone and row.beats .. ' ' .. int(row.beat) == ARGV[i + 1] then
     redis.call('HSET', nodes, ARGV[i], 'gone ' .. int(round))
@@ -38,13 +38,13 @@ for i = 1, #rows, 2 do
   else
     known[rows[i]] = tonumber(row.cursor)
     lowest = math.min(lowest, tonumber(row.cursor))
-    if now - row.beat > timeout then silent[#silent + 1] = {rows[i], row.beats .. ' ' .. int(row.beat)} end
+    if as_of - row.beat > timeout then silent[#silent + 1] = {rows[i], row.beats .. ' ' .. int(row.beat)} end
   end
 end
 
 -- By age: what the head had passed so long ago, but the part that ends at a cursor stays, and the newest one.
 redis.call('ZADD', times, 'NX', int(now), h[2])
-local aged = redis.call('ZREVRANGEBYSCORE', times, int(now - keep), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+local aged = redis.call('ZREVRANGEBYSCORE', times, int(as_of - keep), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
 if aged[1] then
   redis.call('ZREMRANGEBYSCORE', times, '-inf', '(' .. aged[2])
   local most = math.min(tonumber(aged[1]), lowest - 1, pos - 1)
@@ -85,7 +85,7 @@ for i = 1, #payloads, 2 do total = total + tonumber(string.match(payloads[i], ' 
 for i = 1, math.min(#payloads, 400), 2 do
   local id, bytes = string.match(payloads[i], '^(.*) (%d+)$')
   local is_last = i + 2 > #payloads
-  if now - tonumber(payloads[i + 1]) <= keep and (total <= tonumber(ARGV[4]) or is_last) then break end
+  if as_of - tonumber(payloads[i + 1]) <= keep and (total <= tonumber(ARGV[4]) or is_last) then break end
   redis.call('HDEL', large, id)
   redis.call('ZREM', large_times, payloads[i])
   total = total - tonumber(bytes)
@@ -95,7 +95,7 @@ end
 local batches = redis.call('HGETALL', producers)
 for i = 1, #batches, 2 do
   local used, node = string.match(batches[i + 1], '^%d+ %d+ %d (%d+) (.*)$')
-  if now - tonumber(used) > producer_age and not known[node] then
+  if as_of - tonumber(used) > producer_age and not known[node] then
     redis.call('HDEL', producers, batches[i])
     redis.call('HDEL', answers, batches[i])
   end
@@ -110,7 +110,7 @@ for i = 1, #scan[2], 2 do
     if c[EPOCH] ~= epoch or cjson.decode(text)[DETACH] == '' then
       c[CHANGED], c[EPOCH] = int(now), epoch
       redis.call('HSET', claims, session, cjson.encode(c))
-    elseif now - tonumber(c[CHANGED]) > forget_age then
+    elseif as_of - tonumber(c[CHANGED]) > forget_age then
       redis.call('HDEL', claims, session)
     end
   end

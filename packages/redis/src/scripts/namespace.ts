@@ -53,7 +53,7 @@ end
 /**
  * KEYS head nodes log producers answers marks times large large-times claims. ARGV new epoch, '1' when replicas confirm
  * appends, node, cursor or '', position to check or '', '1' when the node's reading connection is up.
- * Answers {epoch, head, trimmed, token or nil, registered}.
+ * Answers {epoch, head, trimmed, token or nil, unknown, time}.
  */
 export const beat: Script = new Script(`
 local head, nodes, log, claims = KEYS[1], KEYS[2], KEYS[3], KEYS[10]
@@ -61,12 +61,15 @@ local remains = {KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], KEYS[8], 
 local new_epoch, waits, node = ARGV[1], ARGV[2], ARGV[3]
 ${COMMON}${IN_FULL_MEMORY}${ENSURE_HEAD}
 local epoch, pos, trimmed = ensure_head()
+local now = int(milliseconds())
 local since, beats = string.match(redis.call('HGET', nodes, node) or '', '^%d+ %d+ %d (%d+) (%d+)$')
-redis.call('HSET', nodes, node, table.concat({ARGV[4] == '' and pos or ARGV[4], int(milliseconds()), ARGV[6],
-  since or pos, beats and int(tonumber(beats) + 1) or '1'}, ' '))
+if since or ARGV[4] == '' then
+  redis.call('HSET', nodes, node, table.concat({ARGV[4] == '' and pos or ARGV[4], now, ARGV[6],
+    since or pos, beats and int(tonumber(beats) + 1) or '1'}, ' '))
+end
 local check = (ARGV[5] == '' and pos or ARGV[5]) .. '-0'
 local entry = redis.call('XRANGE', log, check, check)[1]
-return {epoch, pos, trimmed, entry and entry[2][4] or false, since and '0' or '1'}
+return {epoch, pos, trimmed, entry and entry[2][4] or false, since and '0' or '1', now}
 `);
 
 /** The same keys. ARGV new epoch, '1' when replicas confirm appends. Answers {epoch, head}. */

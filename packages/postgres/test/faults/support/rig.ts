@@ -3,6 +3,9 @@ import { type FaultBackend, FaultRig, type Holder, type LogHead, OUTAGE_CODES } 
 import type { PostgresStreamSessionManager } from '../../../src/index.ts';
 import { makeManager, type NodeOptions } from './test-node.ts';
 
+/** `deadlock_detected` */
+const DEADLOCK = '40P01';
+
 const PROGRAM = new URL('../programs/session-node.ts', import.meta.url);
 
 /**
@@ -36,9 +39,18 @@ export class Rig extends FaultRig<NodeOptions, PostgresStreamSessionManager> {
     return new Rig(this.server, this.url);
   }
 
-  /** One statement as superuser, past any proxy. */
-  query<Row extends Record<string, unknown>>(sql: string, values: unknown[] = []): Promise<Row[]> {
-    return queryOnce<Row>(this.url, sql, values);
+  /**
+   * One statement as superuser, past any proxy. One that takes tables away from those who use them may be chosen to
+   * resolve a deadlock; then nothing of it was done, and it is tried again.
+   */
+  async query<Row extends Record<string, unknown>>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    for (;;) {
+      try {
+        return await queryOnce<Row>(this.url, sql, values);
+      } catch (error) {
+        if ((error as { code?: string }).code !== DEADLOCK) throw error;
+      }
+    }
   }
 
   async head(): Promise<LogHead> {
