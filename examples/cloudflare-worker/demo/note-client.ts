@@ -15,7 +15,11 @@ export type WhoAmI = {
 };
 
 /** A notification stream that the client opened. */
-type Opened = { readonly lastEventId: string | undefined; ended: boolean };
+type Opened = {
+  readonly lastEventId: string | undefined;
+  /** In good order, or broken off. */
+  end: 'none' | 'good' | 'broken';
+};
 
 /** The official client, as it is. What surrounds it watches its streams and keeps the notifications that came. */
 export class NoteClient implements AsyncDisposable {
@@ -96,13 +100,12 @@ export class NoteClient implements AsyncDisposable {
   async #watch(target: URL | string, init?: RequestInit): Promise<Response> {
     const response = await fetch(target, init);
     if (init?.method !== 'GET' || !response.ok || !response.body) return response;
-    const stream = { lastEventId: new Headers(init.headers).get('last-event-id') ?? undefined, ended: false };
+    const stream: Opened = { lastEventId: new Headers(init.headers).get('last-event-id') ?? undefined, end: 'none' };
     const { readable, writable } = whenConnected(() => this.streams.push(stream));
-    const ended = (): void => {
-      stream.ended = true;
+    const ended = (end: Opened['end']) => (): void => {
+      stream.end = end;
     };
-    // In good order or not: the Worker breaks a stream off whose last bytes are still under way.
-    response.body.pipeTo(writable).then(ended, ended);
+    response.body.pipeTo(writable).then(ended('good'), ended('broken'));
     return new Response(readable, response);
   }
 }

@@ -84,15 +84,17 @@ export const restarted: Step = async ({ ada, ben, network, runtime }) => {
 export const deleted: Step = async ({ ada, ben, runtime }) => {
   const { sessionId } = ada;
   const stream = ada.streams.at(-1);
-  assert.equal(stream?.ended, false);
+  assert.equal(stream?.end, 'none');
   await ada.endSession();
-  await waitFor(() => stream?.ended, { message: 'the end of the stream' });
+  await waitFor(() => stream?.end !== 'none', { message: 'the end of the stream' });
+  // The Worker breaks off only what its client has not read to the end.
+  assert.equal(stream?.end, 'good');
   await ada.sdk.close();
   const answer = await askAs(sessionId, runtime.url, ben.protocolVersion);
   assert.equal(answer.clientInfo, undefined);
   assert.equal(answer.watchesNotes, false);
   await assertKnown(ben);
-  return "Ada ended her session with DELETE: her stream ended, and nothing is known of her any more. Ben's session goes on";
+  return "Ada ended her session with DELETE: her stream ended in good order, and nothing is known of her any more. Ben's session goes on";
 };
 
 /** Starts an import, cuts Ada off after `minimum` reports, and waits until all the others were sent. */

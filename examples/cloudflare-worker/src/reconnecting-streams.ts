@@ -29,9 +29,11 @@ export class ReconnectingStreams extends StreamSessionManager {
   }
 
   override create(id: string, controller: ReadableStreamDefaultController): void | Promise<void> {
-    controller.enqueue(encoder.encode(`retry: ${RETRY_MS}\n\n`));
     const lastEventId = requests.getStore()?.headers.get('last-event-id') ?? undefined;
-    return this.#streams.create(id, controller, { lastEventId });
+    const created = this.#streams.create(id, controller, { lastEventId });
+    // Not before: a manager tells by the size of an empty queue what its client has not read yet.
+    controller.enqueue(encoder.encode(`retry: ${RETRY_MS}\n\n`));
+    return created;
   }
 
   override has(id: string): boolean | Promise<boolean> {

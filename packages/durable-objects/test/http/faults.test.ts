@@ -138,6 +138,13 @@ test('faults/delete: a DELETE at the other Worker ends the stream', async () => 
   expect(await ask(a, '/has', { id: 'delete' })).toBe(false);
 });
 
+test('faults/delete-quiet: a quiet stream that is ended by a DELETE ends in good order', async () => {
+  const client = await open(a, 'quiet');
+  await ask(b, '/delete', { id: 'quiet' });
+  await client.ends();
+  expect(client.broken).toBe(false);
+});
+
 test('faults/broadcast: 2,000 streams over all shards get a broadcast once', { timeout: 60_000 }, async () => {
   const clients = await Promise.all(
     Array.from({ length: 2_000 }, (_, index) => open(index % 2 ? a : b, `many-${index}`)),

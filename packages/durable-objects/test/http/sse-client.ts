@@ -11,6 +11,8 @@ export class SseClient {
   text = '';
   /** The response has ended, by itself or because the client dropped it. */
   ended = false;
+  /** It ended before its end had come: it was cut off, or errored by the server. */
+  broken = false;
   readonly #abort = new AbortController();
   readonly #waiters = new Set<Waiter>();
   #rest = '';
@@ -87,6 +89,7 @@ export class SseClient {
       }
     } catch {
       // Whether it was dropped, cut off or errored by the server: nothing more comes.
+      this.broken = !this.#abort.signal.aborted;
     }
     this.ended = true;
     this.#look();
