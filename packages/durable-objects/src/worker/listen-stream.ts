@@ -52,6 +52,7 @@ export class ListenStream {
       address: () => this.#address(),
       connectTimeoutMs: delivery.sendTimeoutMs,
       onMessage: (message) => this.#receive(message),
+      report: options.report,
       // The shard says first whether it can continue.
       onReconnect: () => undefined,
     });

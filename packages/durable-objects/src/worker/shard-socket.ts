@@ -15,6 +15,8 @@ export type ShardSocketOptions = {
   readonly address: (again: boolean) => string;
   readonly connectTimeoutMs: number;
   readonly onMessage: (message: ToWorker) => void;
+  /** Told when it could not come back for as long as that; it goes on trying. */
+  readonly report: (error: SessionError) => void;
   /** Called when a socket that broke has been replaced. */
   readonly onReconnect: () => void;
 };
@@ -105,19 +107,25 @@ export class ShardSocket {
     this.#reconnecting = true;
     for (let failures = 0; !this.#closed; failures += 1) {
       await pause(Math.min(LONGEST_PAUSE_MS, SPREAD_MS * 2 ** failures) * Math.random());
-      if (this.#closed) break;
-      try {
-        await this.#connect(true);
-        break;
-      } catch (error) {
-        // The stream lasts, so does this: what it misses stands in the log.
-        if (!SessionError.is(error)) throw error;
-      }
+      if (this.#closed || (await this.#connectsAgain())) break;
     }
     this.#reconnecting = false;
     if (this.#closed) return;
     this.reconnects += 1;
     this.#options.onReconnect();
+  }
+
+  /** Whatever went wrong: the stream lasts, so does this, and what it misses stands in the log. */
+  async #connectsAgain(): Promise<boolean> {
+    try {
+      await this.#connect(true);
+      return true;
+    } catch (cause) {
+      this.#discard(CLOSE.released);
+      const message = 'a stream cannot come back to its shard; it goes on trying';
+      if (!this.#closed) this.#options.report(new SessionError('unavailable', message, { cause }));
+      return false;
+    }
   }
 
   #sendText(text: string): void {

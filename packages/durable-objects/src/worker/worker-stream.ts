@@ -93,6 +93,7 @@ export class WorkerStream {
       address: (again) => this.#address(again),
       connectTimeoutMs: delivery.sendTimeoutMs,
       onMessage: (message) => this.#receive(message),
+      report: options.report,
       onReconnect: () => this.#reconnected(),
     });
   }
