@@ -91,6 +91,7 @@ export {
   storedInfoRules,
 } from './info/info-options.ts';
 export type { Age, InfoField, InfoRow, InfoStore } from './info/info-store.ts';
+export { type Dated, type DatedAnswer, ServerClock } from './info/server-clock.ts';
 export { type InfoStats, StoredInfoSessionManager } from './info/stored-info-session-manager.ts';
 
 // For authors of backends: options, ids, errors

@@ -21,7 +21,9 @@ const LOCK_CLASS = 0x746d6371;
 
 /**
  * `now()` is the arrival of the statement, not the moment at which it obtained its locks: a write that waited inside
- * the server is as old as it is.
+ * the server is as old as it is. One that waited on its way there, or in a server that was frozen, says by when it was
+ * sent at the latest; it is not considered when that was more than a second ago, so that a clock that was set does no
+ * harm. Writes answer the server's clock in microseconds, and whether they were considered.
  *
  * Whoever writes takes the session's row in `lifetimes` first, so nobody waits in a circle. That row decides what
  * counts; removing what does not count is only tidying up, and may miss rows that another statement adds meanwhile.
@@ -43,6 +45,12 @@ export function infoStatements(t: InfoNames): InfoStatements {
 }
 
 const ms = (parameter: string): string => `${parameter}::float8 * interval '1 millisecond'`;
+/** When a write was called. No row when it is not considered. */
+const call = (age: string, latest: string): string =>
+  `call as materialized (select least(now(), sent) - ${ms(age)} as at
+    from (select to_timestamp(${latest}::float8 / 1000000) as sent) s where now() <= sent + interval '1 second')`;
+const ANSWER =
+  'select (extract(epoch from now()) * 1000000)::bigint::text as now, (select count(*) from call)::text as considered';
 const hash = (parameter: string): string => `sha256(convert_to(${parameter}::text, 'UTF8'))`;
 const tables = (t: InfoNames): string[] => [t.clientCapabilities, t.clientInfo, t.logLevel, t.subscriptions];
 
@@ -63,13 +71,13 @@ select c.value::text as client_capabilities, i.value::text as client_info, l.val
 }
 
 /**
- * $1 namespace, $2 session, $3 age, $4 extended time to live. Gives no row when the session was deleted after the
- * call. What an expired session had said is void, though it may still be there.
+ * $1 namespace, $2 session, $3 age, $4 latest moment of sending, $5 extended time to live. Gives no row when the session
+ * was deleted after the call. What an expired session had said is void, though it may still be there.
  */
-function call(t: InfoNames): string {
-  return `with call as materialized (select now() - ${ms('$3')} as at), session as (
+function used(t: InfoNames): string {
+  return `with ${call('$3', '$4')}, session as (
   insert into ${t.lifetimes} as s (ns, id, written_at, expires_at)
-    select $1::text, $2::text, at, now() + ${ms('$4')} from call
+    select $1::text, $2::text, at, now() + ${ms('$5')} from call
     on conflict (ns, id) do update set
       ended_at = case when s.expires_at > now() then s.ended_at else greatest(s.ended_at, s.written_at) end,
       written_at = greatest(s.written_at, excluded.written_at), expires_at = excluded.expires_at
@@ -78,25 +86,29 @@ function call(t: InfoNames): string {
 )`;
 }
 
-/** $5 JSON. */
+/** $6 JSON. */
 function write(t: InfoNames, table: string): string {
-  return `${call(t)}
-insert into ${table} as t (ns, id, value, at) select $1::text, $2::text, $5::text, at from call, session
-  on conflict (ns, id) do update set value = excluded.value, at = excluded.at where t.at <= excluded.at`;
+  return `${used(t)}, stored as (
+  insert into ${table} as t (ns, id, value, at) select $1::text, $2::text, $6::text, at from call, session
+    on conflict (ns, id) do update set value = excluded.value, at = excluded.at where t.at <= excluded.at
+) ${ANSWER}`;
 }
 
-/** $5 URI. */
+/** $6 URI. */
 function subscribe(t: InfoNames): string {
-  return `${call(t)}
-insert into ${t.subscriptions} as t (ns, id, value, hash, at)
-  select $1::text, $2::text, $5::text, ${hash('$5')}, at from call, session
-  on conflict (ns, hash, id) do update set at = greatest(t.at, excluded.at)`;
+  return `${used(t)}, stored as (
+  insert into ${t.subscriptions} as t (ns, id, value, hash, at)
+    select $1::text, $2::text, $6::text, ${hash('$6')}, at from call, session
+    on conflict (ns, hash, id) do update set at = greatest(t.at, excluded.at)
+) ${ANSWER}`;
 }
 
-/** $1 namespace, $2 session, $3 age, $4 URI. */
+/** $1 namespace, $2 session, $3 age, $4 latest moment of sending, $5 URI. */
 function unsubscribe(t: InfoNames): string {
-  return `delete from ${t.subscriptions} where ns = $1 and hash = ${hash('$4')} and id = $2 and value = $4
-  and at <= now() - ${ms('$3')}`;
+  return `with ${call('$3', '$4')}, removed as (
+  delete from ${t.subscriptions} t using call c where t.ns = $1 and t.hash = ${hash('$5')} and t.id = $2 and t.value = $5
+    and t.at <= c.at
+) ${ANSWER}`;
 }
 
 /** $1 namespace, $2 URI. */
@@ -105,18 +117,18 @@ function subscribers(t: InfoNames): string {
   where t.ns = $1 and t.hash = ${hash('$2')} and t.value = $2 and t.at > s.ended_at and s.expires_at > now()`;
 }
 
-/** $1 namespace, $2 session, $3 age, $4 how long the deletion is remembered. */
+/** $1 namespace, $2 session, $3 age, $4 latest moment of sending, $5 how long the deletion is remembered. */
 function deleteSession(t: InfoNames): string {
   const remove = (table: string, i: number): string =>
     `d${i} as (delete from ${table} t using ended e where t.ns = e.ns and t.id = e.id and t.at <= e.ended_at)`;
-  return `with ended as (
+  return `with ${call('$3', '$4')}, ended as (
   insert into ${t.lifetimes} as s (ns, id, written_at, ended_at, expires_at)
-    values ($1, $2, '-infinity', now() - ${ms('$3')}, now() + ${ms('$4')})
+    select $1::text, $2::text, '-infinity'::timestamptz, at, now() + ${ms('$5')} from call
     on conflict (ns, id) do update set ended_at = greatest(s.ended_at, excluded.ended_at),
       expires_at = case when s.written_at > excluded.ended_at then s.expires_at else excluded.expires_at end
     returning ns, id, ended_at
 ), ${tables(t).map(remove).join(', ')}
-select from ended`;
+${ANSWER}`;
 }
 
 /** Removes a limited number of sessions, and answers how many it were. Does nothing while another process does it. */

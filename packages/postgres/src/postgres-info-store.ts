@@ -4,6 +4,7 @@ import {
   type InfoField,
   type InfoRow,
   type InfoStore,
+  ServerClock,
   SessionError,
 } from '@tmcp/session-manager';
 import type { InfoCalls } from './info-calls.ts';
@@ -41,12 +42,16 @@ const CLEAN_UP_STEPS = 20;
  *
  * What expired is removed on the way: about once a minute a process that writes takes up to 20 steps of 500 sessions,
  * unless another one is doing so.
+ *
+ * A write tells its age, and by when it was sent, on the clock of the server (`ServerClock`). Whoever meets a clock for
+ * the first time sends its write twice.
  */
 export class PostgresInfoStore implements InfoStore {
   readonly #settings: PostgresInfoStoreSettings;
   readonly #ttlMs: string;
   readonly #extendedTtlMs: string;
   readonly #rememberMs: string;
+  readonly #clock: ServerClock = new ServerClock();
   #statements: Promise<InfoStatements> | undefined;
   /** Somewhere in the past, so that processes that start together do not clean up together. */
   #cleanedUpAt: number = performance.now() - Math.random() * CLEAN_UP_EVERY_MS;
@@ -69,26 +74,17 @@ export class PostgresInfoStore implements InfoStore {
   }
 
   async write(id: string, field: InfoField, json: string, age: Age): Promise<void> {
-    await this.#run(
-      ({ write }) => write[field],
-      () => [id, String(age()), this.#extendedTtlMs, json],
-    );
+    await this.#send(({ write }) => write[field], id, age, [this.#extendedTtlMs, json]);
     this.#cleanUp();
   }
 
   async subscribe(id: string, uri: string, age: Age): Promise<void> {
-    await this.#run(
-      ({ subscribe }) => subscribe,
-      () => [id, String(age()), this.#extendedTtlMs, uri],
-    );
+    await this.#send(({ subscribe }) => subscribe, id, age, [this.#extendedTtlMs, uri]);
     this.#cleanUp();
   }
 
   async unsubscribe(id: string, uri: string, age: Age): Promise<void> {
-    await this.#run(
-      ({ unsubscribe }) => unsubscribe,
-      () => [id, String(age()), uri],
-    );
+    await this.#send(({ unsubscribe }) => unsubscribe, id, age, [uri]);
   }
 
   async subscribers(uri: string): Promise<string[]> {
@@ -100,10 +96,7 @@ export class PostgresInfoStore implements InfoStore {
   }
 
   async delete(id: string, age: Age): Promise<void> {
-    await this.#run(
-      ({ delete: statement }) => statement,
-      () => [id, String(age()), this.#rememberMs],
-    );
+    await this.#send(({ delete: statement }) => statement, id, age, [this.#rememberMs]);
     this.#cleanUp();
   }
 
@@ -137,6 +130,23 @@ export class PostgresInfoStore implements InfoStore {
     this.#cleanedUpAt = now;
     this.#cleaningUp = this.removeExpired().catch((error: unknown) => {
       if (SessionError.is(error)) this.#settings.onError(error);
+    });
+  }
+
+  /** @param values what the statement takes after those that all writes have */
+  async #send(
+    choose: (statements: InfoStatements) => string,
+    id: string,
+    age: Age,
+    values: readonly string[],
+  ): Promise<void> {
+    await this.#clock.send(age, async (date) => {
+      const [row] = await this.#run(choose, () => {
+        const { age: microseconds, latest } = date();
+        return [id, String(microseconds / 1_000), String(latest), ...values];
+      });
+      const [now, considered] = columns(row);
+      return { now: Number(now), considered: considered === '1' };
     });
   }
 

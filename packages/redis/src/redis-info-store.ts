@@ -5,7 +5,7 @@ import {
   type InfoField,
   type InfoRow,
   type InfoStore,
-  SessionError,
+  ServerClock,
 } from '@tmcp/session-manager';
 import { toSessionError } from './errors.ts';
 import { type InfoKeys, infoKeys } from './keys.ts';
@@ -21,7 +21,6 @@ import {
   unsubscribeInfo,
   writeInfo,
 } from './scripts/info.ts';
-import { localMicroseconds, ServerClock } from './server-clock.ts';
 
 export type RedisInfoStoreSettings = {
   readonly connection: RedisConnection;
@@ -39,8 +38,6 @@ const CLEAN_UP_EVERY_MS = 60_000;
 /** Sessions that one step removes at most, so that the server is never busy with it for long. */
 const EXPIRED_PER_STEP = 100;
 const CLEAN_UP_STEPS = 100;
-/** How often a write is sent that took too long on its way to be judged. */
-const MOST_SENDINGS = 3;
 
 /**
  * Session info in Redis: a hash per session, and for its namespace two sorted sets, of when sessions are forgotten and
@@ -146,15 +143,12 @@ export class RedisInfoStore implements InfoStore {
   async #send(script: Script, id: string, age: Age, values: readonly (string | number)[]): Promise<void> {
     const { due, subscribers, uris } = this.#keys;
     const keys = [this.#keys.session(id), due, subscribers, uris];
-    for (let sending = 0; sending < MOST_SENDINGS; sending += 1) {
-      const microseconds = age() * 1_000;
-      const sentAt = localMicroseconds();
-      const call = [id, microseconds, this.#clock.latest(sentAt), ...values];
-      const [now, considered] = (await this.#connection.run(script, keys, call)) as [string, number | string];
-      this.#clock.learn(Number(now), sentAt, localMicroseconds());
-      if (Number(considered) === 1) return;
-    }
-    throw new SessionError('timeout', 'writes take too long to reach Redis to tell which of them came first');
+    await this.#clock.send(age, async (date) => {
+      const { age: microseconds, latest } = date();
+      const answer = await this.#connection.run(script, keys, [id, microseconds, latest, ...values]);
+      const [now, considered] = answer as [string, number | string];
+      return { now: Number(now), considered: Number(considered) === 1 };
+    });
   }
 }
 

@@ -152,6 +152,27 @@ describe('PostgreSQL that is away', () => {
     await away.close();
   });
 
+  it('info-faults/frozen: a write that a frozen server carries out when it wakes up does not pass a later deletion', async () => {
+    const away = openInfo({ connectionString: server.url, sendTimeoutMs: 1_000 });
+    const there = openInfo({ connectionString: server.url });
+    const ids = Array.from({ length: 6 }, (_, i) => `frozen-${i}`);
+    for (const id of ids) {
+      await away.setClientInfo(id, CLIENT);
+      await there.setLogLevel(id, 'info');
+    }
+    server.freeze();
+    const late = ids.map((id) => away.addSubscription(id, 'test://frozen'));
+    await Promise.allSettled(late);
+    const deleted = ids.map((id) => there.delete(id));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    server.thaw();
+    await Promise.all(deleted);
+    await Promise.all([away.close(), there.close()]);
+    const later = openInfo({ connectionString: server.url });
+    expect(await later.getSubscriptions('test://frozen')).toEqual([]);
+    for (const id of ids) await expect(later.getClientInfo(id)).rejects.toMatchObject({ code: 'not-found' });
+  });
+
   it('info-faults/close: closing ends in time while nobody answers, and says what was lost', async () => {
     await using proxy = await TcpProxy.start(server);
     const info = openInfo({ connectionString: proxy.url(server.url), sendTimeoutMs: 600 });
