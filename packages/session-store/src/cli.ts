@@ -1,9 +1,7 @@
 #!/usr/bin/env node
 import { parseArgs } from 'node:util';
-import { variable } from './environment.ts';
-import { SessionStoreError } from './errors.ts';
-import { redactText } from './redact.ts';
-import { configError, missingPackage } from './session-errors.ts';
+import { textOf, withClient } from './cli-client.ts';
+import { configError } from './session-errors.ts';
 import { type MigrationClient, migrate, migrationStatus } from './sql/migrations/migrate.ts';
 import { migrationsFor } from './sql/migrations/migrations.ts';
 import { type TableNames, tableNames } from './sql/names.ts';
@@ -69,30 +67,6 @@ async function printStatus(client: MigrationClient, flags: Flags): Promise<strin
 async function applyMissing(client: MigrationClient, flags: Flags): Promise<string> {
   const ran = await migrate(client, flags);
   return ran.length === 0 ? 'Nothing to do' : ran.map((name) => `applied  ${name}`).join('\n');
-}
-
-async function withClient(use: (client: MigrationClient) => Promise<string>): Promise<string> {
-  const connectionString = variable('NEON_DATABASE_URL') ?? variable('DATABASE_URL');
-  if (connectionString === undefined)
-    throw configError('Set NEON_DATABASE_URL or DATABASE_URL to a direct connection string');
-  const { default: pg } = await import('pg').catch((cause: unknown) => {
-    throw missingPackage('postgres', 'pg', cause);
-  });
-  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 10_000 });
-  // The statement that runs rejects with the same error.
-  client.on('error', () => {});
-  try {
-    await client.connect();
-    return await use(client as MigrationClient);
-  } finally {
-    await client.end();
-  }
-}
-
-/** Our own words are shown in full, those of drivers without what they quote. */
-function textOf(error: unknown): string {
-  if (SessionStoreError.is(error)) return error.message;
-  return error instanceof Error ? redactText(error.message) : 'failed';
 }
 
 try {

@@ -22,8 +22,8 @@ const ADVICE: readonly (readonly [code: RegExp, advice: string])[] = [
  */
 export function startFailure(error: unknown): unknown {
   if (!SessionStoreError.is(error) || error.code !== 'unavailable') return error;
-  const { cause, outcome } = error;
-  return new SessionStoreError('unavailable', `${error.message}: ${reasonOf(cause)}`, { cause, outcome });
+  const { cause, message, outcome } = error;
+  return new SessionStoreError('unavailable', `${message}: ${reasonOf(cause, message)}`, { cause, outcome });
 }
 
 /** Nobody has said anything: the time was up before. */
@@ -32,9 +32,18 @@ export function unanswered(error: SessionStoreError): SessionStoreError {
   return new SessionStoreError(code, `${message}: ${NO_ANSWER}`, { outcome });
 }
 
-function reasonOf(cause: unknown): string {
+/** @param said what was said already */
+function reasonOf(cause: unknown, said: string): string {
   if (!(cause instanceof Error)) return NO_ANSWER;
   const code: unknown = 'code' in cause ? cause.code : undefined;
-  const [, advice] = ADVICE.find(([pattern]) => typeof code === 'string' && pattern.test(code)) ?? [];
-  return advice === undefined ? `the driver said "${redactText(cause.message)}"` : `${advice} (${String(code)})`;
+  const advice = typeof code === 'string' ? adviceFor(code) : undefined;
+  if (advice === undefined) return `the driver said "${redactText(cause.message)}"`;
+  const shown = ` (${String(code)})`;
+  return said.endsWith(shown) ? advice.replace(shown, '') : advice;
+}
+
+/** What a code of the operating system or of TLS means, and what to do about it. */
+export function adviceFor(code: string | undefined): string | undefined {
+  const [, advice] = ADVICE.find(([pattern]) => code !== undefined && pattern.test(code)) ?? [];
+  return advice === undefined ? undefined : `${advice} (${code})`;
 }

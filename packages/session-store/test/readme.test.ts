@@ -261,7 +261,7 @@ describe('tables of the documents', () => {
   });
 
   it('environment: each variable that is read is listed once', () => {
-    const sources = ['environment', 'select-backend', 'environment-sessions', 'encryption/open-vault', 'cli'];
+    const sources = ['environment', 'select-backend', 'environment-sessions', 'encryption/open-vault', 'cli-client'];
     const used = sources.flatMap((name) => read(`src/${name}.ts`).match(/(?<=')[A-Z]+(?:_[A-Z]+)+(?=')/g) ?? []);
     const listed = quotedInColumn(readme, 'Environment').filter((name) => /^[A-Z_]+$/.test(name));
     expect(listed.sort()).toEqual([...new Set(used)].sort());

@@ -52,6 +52,7 @@ export const ROLE_PASSWORD = 'role-secret-password';
 /**
  * The documented role, with the documented rights and no others; roles belong to the whole server.
  *
+ * @param table without a name, a role that has rights on none
  * @returns the address of the database for that role
  */
 export async function installRole(url: string, name: string = ROLE, table: string = DOCUMENTED_TABLE): Promise<string> {
@@ -66,7 +67,7 @@ export async function installRole(url: string, name: string = ROLE, table: strin
     end $$`,
   );
   await queryOnce(url, `grant usage on schema public to ${name}`);
-  await queryOnce(url, `grant select, insert, update, delete on public.${table} to ${name}`);
+  if (table !== '') await queryOnce(url, `grant select, insert, update, delete on public.${table} to ${name}`);
   return Object.assign(new URL(url), { username: name, password: ROLE_PASSWORD }).href;
 }
 

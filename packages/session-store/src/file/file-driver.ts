@@ -1,6 +1,6 @@
 import type { DriverContext } from '../backend-options.ts';
 import { Deadline } from '../deadline.ts';
-import { SessionStoreError, type WriteOutcome } from '../errors.ts';
+import type { SessionStoreError, WriteOutcome } from '../errors.ts';
 import type {
   FieldName,
   NewRecord,
@@ -15,6 +15,7 @@ import type {
 } from '../session-driver.ts';
 import { timedOut, unavailable } from '../session-errors.ts';
 import type { SessionTable } from '../table/session-table.ts';
+import { fileFailure } from './file-failure.ts';
 import { type FileLock, lockFile } from './file-lock.ts';
 import { nodeModules } from './node-modules.ts';
 import { corrupt, readDocument, writeDocument } from './session-document.ts';
@@ -58,7 +59,8 @@ export class FileDriver implements SessionDriver {
   }
 
   async init(): Promise<void> {
-    this.#file ??= await SessionFile.open(await nodeModules(), this.#path);
+    const node = await nodeModules();
+    this.#file ??= await this.#guard('init', undefined, () => SessionFile.open(node, this.#path));
     await this.#read('init');
   }
 
@@ -168,7 +170,8 @@ export class FileDriver implements SessionDriver {
         if (lock === undefined) this.#rejectLate();
         else await this.#writeRound(lock, deadline);
       } catch (cause) {
-        for (const change of this.#waiting.splice(0)) change.reject(asFailure(change.operation, 'not-applied', cause));
+        for (const change of this.#waiting.splice(0))
+          change.reject(this.#failure(change.operation, 'not-applied', cause));
       }
       await lock?.release().catch((cause: unknown) => {
         // The next writer takes it for that of a dead process, which costs time and nothing else.
@@ -203,7 +206,7 @@ export class FileDriver implements SessionDriver {
     } catch (cause) {
       if (round.length === 0) throw cause;
       const outcome = renamed ? 'unknown' : 'not-applied';
-      for (const change of round) change.reject(asFailure(change.operation, outcome, cause));
+      for (const change of round) change.reject(this.#failure(change.operation, outcome, cause));
     } finally {
       await draft.discard();
     }
@@ -221,11 +224,11 @@ export class FileDriver implements SessionDriver {
     try {
       return await work();
     } catch (cause) {
-      throw asFailure(operation, outcome, cause);
+      throw this.#failure(operation, outcome, cause);
     }
   }
-}
 
-function asFailure(operation: string, outcome: WriteOutcome | undefined, cause: unknown): SessionStoreError {
-  return SessionStoreError.is(cause) ? cause : unavailable('file', operation, { cause, outcome });
+  #failure(operation: string, outcome: WriteOutcome | undefined, cause: unknown): SessionStoreError {
+    return fileFailure(this.#file?.path ?? this.#path, operation, outcome, cause);
+  }
 }

@@ -42,12 +42,15 @@ export async function lockFile(
         release: () => (lost ? Promise.resolve() : release()),
       };
     } catch (error) {
-      // ENOENT: somebody took it away at once. It may also be that the whole folder is gone, which stays so.
-      const taken = codeOf(error) === 'ENOENT';
+      // Made, and taken away at once by somebody else. Where it cannot be made, waiting does not help.
+      const taken = codeOf(error) === 'ENOENT' && syscallOf(error) !== 'mkdir';
       if (!taken && codeOf(error) !== 'ELOCKED') throw error;
-      if (deadline.passed && taken) throw error;
     }
     if (deadline.passed) return undefined;
     await pause(Math.min(jittered(pollMs), deadline.leftMs()));
   }
+}
+
+function syscallOf(error: unknown): unknown {
+  return error instanceof Error && 'syscall' in error ? error.syscall : undefined;
 }

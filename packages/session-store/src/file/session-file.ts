@@ -50,8 +50,10 @@ export class SessionFile {
   static async open(node: NodeModules, given: string): Promise<SessionFile> {
     const path = await resolveLinks(node, node.path.resolve(given));
     const file = new SessionFile(node, path);
-    await node.fs.mkdir(file.#folder, { recursive: true, mode: PRIVATE_FOLDER });
+    await makeFolder(node, file.#folder);
     await file.assertWritable();
+    // Rights do not tell everything: root may write anywhere, and finds out in /proc, or where no space is left.
+    await (await file.#newDraft()).discard();
     return file;
   }
 
@@ -97,6 +99,17 @@ export class SessionFile {
 
   /** To be called before reading what the new version is made from. */
   async draft(): Promise<Draft> {
+    const { name, discard, ...draft } = await this.#newDraft();
+    try {
+      await this.#removeOtherDrafts(name);
+    } catch (error) {
+      await discard();
+      throw error;
+    }
+    return { ...draft, discard };
+  }
+
+  async #newDraft(): Promise<Draft & { readonly name: string }> {
     const { fs, path } = this.#node;
     const name = `${this.#name}.${crypto.randomUUID()}.tmp`;
     const draftPath = path.join(this.#folder, name);
@@ -106,18 +119,12 @@ export class SessionFile {
       if (open) await handle.close();
       open = false;
     };
-    const discard = async (): Promise<void> => {
-      await close();
-      await fs.rm(draftPath, { force: true });
-    };
-    try {
-      await this.#removeOtherDrafts(name);
-    } catch (error) {
-      await discard();
-      throw error;
-    }
     return {
-      discard,
+      name,
+      discard: async () => {
+        await close();
+        await fs.rm(draftPath, { force: true });
+      },
       commit: async (text, before, deadline) => {
         const stamp = await writeAll(handle, text, before);
         await close();
@@ -175,6 +182,33 @@ async function writeAll(handle: FileHandle, text: string, before: FileStamp | un
   }
   await handle.sync();
   return stampOf(stats);
+}
+
+/**
+ * With the folders above it. Not by `recursive`, which tries for ever where a folder is there and another cannot be made
+ * in it, as in /proc.
+ */
+async function makeFolder({ fs, path }: NodeModules, folder: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = folder; !(await isFolder(fs, at)); at = path.dirname(at)) missing.unshift(at);
+  for (const one of missing) {
+    await fs.mkdir(one, { mode: PRIVATE_FOLDER }).catch((error: unknown) => {
+      // Another process was faster.
+      if (codeOf(error) !== 'EEXIST') throw error;
+    });
+  }
+}
+
+/** @throws the error of the file system when it is there and no folder, or when nobody can tell */
+async function isFolder(fs: NodeModules['fs'], path: string): Promise<boolean> {
+  try {
+    // With a slash at its end a path can be nothing else.
+    await fs.stat(`${path}/`);
+    return true;
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+    return false;
+  }
 }
 
 async function resolveLinks({ fs, path }: NodeModules, given: string, depth = 0): Promise<string> {

@@ -14,6 +14,8 @@ import { openPool } from '../sql-harness.ts';
 
 const PASSWORD = 'SECRET-password';
 const options = { encryption: false, operationTimeoutMs: 400, onError: () => undefined } as const;
+/** Long enough for a busy machine to connect in vain: what was heard before the end is told. */
+const patient = { ...options, operationTimeoutMs: 2_000 } as const;
 
 /** A server that is not the one meant: it says nothing, or hangs up at once. */
 async function listen(answer: 'nothing' | 'hang up'): Promise<Server> {
@@ -59,13 +61,14 @@ describe('a start that fails says why', () => {
     rude.close();
   });
 
-  const redis = (port: number) => createRedisStorageBackend(`redis://user:${PASSWORD}@127.0.0.1:${port}`, options);
+  const redis = (port: number, how: typeof options | typeof patient = options) =>
+    createRedisStorageBackend(`redis://user:${PASSWORD}@127.0.0.1:${port}`, how);
 
   it('start/redis: what the driver said last, and what to do about it', async () => {
-    expect(await failedStart(await redis(closed))).toMatchObject({
+    expect(await failedStart(await redis(closed, patient))).toMatchObject({
       code: 'unavailable',
       message:
-        'Storage backend redis is unavailable: init timed out after 400 ms: nothing listens at the address, ' +
+        'Storage backend redis is unavailable: init timed out after 2000 ms: nothing listens at the address, ' +
         'check that the server runs, and host and port (ECONNREFUSED)',
     });
     expect((await failedStart(await redis(portOf(silent)))).message).toBe(
@@ -80,7 +83,7 @@ describe('a start that fails says why', () => {
   it('start/postgres: the same', async () => {
     const failure = async (port: number): Promise<SessionStoreError> => {
       const pool = openPool({ connectionString: `postgresql://user:${PASSWORD}@127.0.0.1:${port}/db` });
-      const error = await failedStart(createPostgresStorageBackend(pool, options));
+      const error = await failedStart(createPostgresStorageBackend(pool, patient));
       await pool.end();
       return error;
     };
@@ -97,7 +100,9 @@ describe('a start that fails says why', () => {
     const folder = await mkdtemp(`${tmpdir()}/tmcp-start-`);
     expect(await failedStart(new FileStorageBackend({ path: folder, ...options }))).toMatchObject({
       code: 'unavailable',
-      message: 'Storage backend file is unavailable: init failed: check path, rights and space of the file (EISDIR)',
+      message: expect.stringMatching(
+        /^Storage backend file is unavailable: init failed at \S+tmcp-start-\w+ \(EISDIR\): check path, rights and space of the file$/,
+      ),
     });
     await rm(folder, { recursive: true });
   });
