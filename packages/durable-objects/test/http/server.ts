@@ -1,5 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { ValibotJsonSchemaAdapter } from '@tmcp/adapter-valibot';
+import type { LogLevel } from '@tmcp/session-manager';
 import { HttpTransport } from '@tmcp/transport-http';
 import { SseTransport } from '@tmcp/transport-sse';
 import { McpServer } from 'tmcp';
@@ -50,6 +51,11 @@ const QUESTIONS: Record<string, (query: URLSearchParams) => Promise<unknown>> = 
   },
   '/has': (query) => streams.has(query.get('id') ?? ''),
   '/delete': (query) => streams.delete(query.get('id') ?? '').then(() => true),
+  '/set-log-level': async (query) => {
+    await info.setLogLevel(query.get('id') ?? '', query.get('level') as LogLevel);
+    return true;
+  },
+  '/log-level': (query) => info.getLogLevel(query.get('id') ?? '').catch(() => null),
   '/client-info': (query) => info.getClientInfo(query.get('id') ?? '').catch(() => null),
   '/subscribe': async (query) => {
     const ids = Array.from({ length: Number(query.get('count')) }, (_, index) => `${query.get('prefix')}${index}`);

@@ -64,6 +64,13 @@ test('workers/subscribers: 1,200 sessions whose ids share a prefix subscribe, an
   for (const client of clients) client.drop();
 });
 
+test('workers/fresh-reads: what was read for a request that has ended is not answered to a later one', async () => {
+  // The row that comes holds all fields, of which only one is taken.
+  expect(await ask(a, '/client-info', { id: 'fresh' })).toBe(null);
+  await ask(b, '/set-log-level', { id: 'fresh', level: 'debug' });
+  expect(await ask(a, '/log-level', { id: 'fresh' })).toBe('debug');
+});
+
 test('workers/listen: a listen stream of one Worker hears what is changed at the other, in order', async () => {
   const filters = { toolsListChanged: true, resourceSubscriptions: ['mem://a'] };
   const [first, second] = [await listen(a, filters), await listen(b, filters)];
