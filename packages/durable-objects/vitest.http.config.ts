@@ -6,7 +6,7 @@ export default defineProject({
     name: 'durable-objects (over HTTP)',
     include: ['test/http/**/*.test.ts'],
     setupFiles: ['test/http/setup.ts'],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 30_000,
   },
 });

@@ -9,6 +9,6 @@ export default defineProject({
   test: {
     name: 'durable-objects (in workerd)',
     include: ['test/object/**/*.test.ts'],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
   },
 });

@@ -1,5 +1,7 @@
 import { env } from 'cloudflare:workers';
+import { TestClient } from '@tmcp/session-manager/testing';
 import { expect, test } from 'vitest';
+import { DurableObjectStreamSessionManager } from '../../src/index.ts';
 import { PROTOCOL, type Shard, type ShardBatch, type ToShard, type ToWorker } from '../../src/protocol.ts';
 
 const settings = { resumeWindowMs: 60_000, maxLogBytes: 4_000, sessionTimeoutMs: 10_000 };
@@ -74,4 +76,46 @@ test('trimmed/waiting: so does one whose start is trimmed while it waits for its
   expect(await stream.next()).toMatchObject({ type: 'begin', after: 2, resumed: false });
   stream.send({ type: 'pull', after: 2 });
   expect(await stream.next()).toEqual({ type: 'page', entries: [[3, '3']], live: true });
+});
+
+test('trimmed/after-pull: a stream that loses what it has not pulled yet ends once, and its successor is told', async () => {
+  const reported: string[] = [];
+  const streams = new DurableObjectStreamSessionManager({
+    namespace: 'trimmed/after-pull',
+    shards: 1,
+    maxLogBytes: 600_000,
+    // It pulls no second page before the first one is read.
+    maxStreamBufferBytes: 1_000,
+    onError: ({ code }) => void reported.push(code),
+  });
+  const frame = (label: string): string =>
+    `event: message\ndata: ${JSON.stringify({ params: { label, text: 'x'.repeat(100_000) } })}\n\n`;
+  const publish = async (...labels: string[]): Promise<void> => {
+    for (const label of labels) await streams.publish(['s'], frame(label));
+  };
+  const client = new TestClient('s');
+  await client.connect(streams);
+  await publish('1');
+  await client.receives('1');
+  await client.stream.cancel();
+  // A page has at most 256 KiB and the entry that passes them.
+  await publish('2', '3', '4', '5');
+  const stream = await client.connect(streams, { resume: true, reading: false });
+  await expect.poll(() => stream.unread).toBe(4);
+  await publish('6', '7', '8', '9', '10');
+  stream.read();
+  await stream.ends();
+  expect(client.labels).toEqual(['1', '2', '3', '4']);
+  expect(reported).toEqual(['discontinuity']);
+  expect(streams.stats()).toMatchObject({ discontinuities: 1, notResumed: 0 });
+
+  await client.connect(streams, { resume: true });
+  const hints = ['tools changed', 'prompts changed', 'resources changed'];
+  await client.hasExactly(streams, ['1', '2', '3', '4', ...hints]);
+  expect(reported).toEqual(['discontinuity', 'not-resumed']);
+  // From here on all is as before.
+  await client.connect(streams, { resume: true });
+  await publish('11');
+  await client.hasExactly(streams, ['1', '2', '3', '4', ...hints, '11']);
+  expect(streams.stats()).toMatchObject({ discontinuities: 1, notResumed: 1 });
 });
