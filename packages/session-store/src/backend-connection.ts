@@ -4,6 +4,7 @@ import type { FieldVault } from './encryption/field-vault.ts';
 import { openVault, readEncryption, type WantedEncryption } from './encryption/open-vault.ts';
 import { isProduction } from './environment.ts';
 import { SessionStoreError, type WriteOutcome } from './errors.ts';
+import { Mutations, tellingDriver } from './mutations.ts';
 import { Reporter } from './report.ts';
 import { SessionCodec } from './session-codec.ts';
 import type { SessionDriver, SessionKey } from './session-driver.ts';
@@ -27,6 +28,7 @@ export type CallKind = 'read' | 'write';
 export class BackendConnection {
   readonly driver: SessionDriver;
   readonly reporter: Reporter;
+  readonly mutations: Mutations;
   readonly #settings: BackendSettings;
   readonly #encryption: WantedEncryption;
   #started: Promise<Connected> | undefined;
@@ -39,7 +41,9 @@ export class BackendConnection {
     this.#settings = settings;
     this.#encryption = readEncryption(settings.encryption);
     this.reporter = new Reporter(onError);
-    this.driver = makeDriver({ pendingMs, maxPendingMs, dormantMs, operationTimeoutMs, report: this.reporter });
+    this.mutations = new Mutations(this.reporter);
+    const driver = makeDriver({ pendingMs, maxPendingMs, dormantMs, operationTimeoutMs, report: this.reporter });
+    this.driver = tellingDriver(driver, this.mutations);
   }
 
   get operationTimeoutMs(): number {

@@ -1,6 +1,8 @@
 import type { BackendOptions } from './backend-options.ts';
+import { assertFunction } from './call-options.ts';
 import { isProduction, variable } from './environment.ts';
 import { SessionStoreError } from './errors.ts';
+import { type MutationListener, Mutations } from './mutations.ts';
 import { openBackend } from './open-backend.ts';
 import { redact } from './redact.ts';
 import { Reporter } from './report.ts';
@@ -17,12 +19,14 @@ import type { Guard, Lease, LockOptions, RefreshedTokens, Reveal, SessionStore, 
 export class EnvironmentSessions implements SessionStore {
   readonly #options: BackendOptions;
   readonly #reporter: Reporter;
+  readonly #mutations: Mutations;
   #backend: Promise<SessionStore> | undefined;
   /** Of the last start: for `health()` when it failed. */
   #chosen: BackendChoice['backend'] | undefined;
 
   constructor(options: BackendOptions = {}) {
     this.#reporter = new Reporter(options.onError);
+    this.#mutations = new Mutations(this.#reporter);
     // One reporter for all backends in turn, so that a warning is not repeated by the next one.
     this.#options = { ...options, onError: this.#reporter.error };
   }
@@ -136,6 +140,12 @@ export class EnvironmentSessions implements SessionStore {
     return (await this.#open()).rekey();
   }
 
+  /** Listeners stay when the backend is opened anew. */
+  onMutation(listener: MutationListener): () => void {
+    assertFunction('A listener of changes', listener);
+    return this.#mutations.add(listener);
+  }
+
   async health(): Promise<StoreHealth> {
     const began = performance.now();
     try {
@@ -183,6 +193,7 @@ export class EnvironmentSessions implements SessionStore {
       this.#reporter.warn('Sessions are kept in memory and are lost when the process ends');
     }
     const backend = await openBackend(choice, this.#options);
+    backend.onMutation(this.#mutations.tell);
     try {
       await backend.init();
     } catch (error) {

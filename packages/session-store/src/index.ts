@@ -10,6 +10,7 @@ export type {
 export { SessionStoreError, type SessionStoreErrorCode, type WriteOutcome } from './errors.ts';
 export { FileStorageBackend, type FileStorageOptions } from './file/index.ts';
 export { MemoryStorageBackend, type MemoryStorageOptions } from './memory/index.ts';
+export type { MutationListener, SessionMutation } from './mutations.ts';
 export { createNeonStorageBackend, type NeonSql, NeonStorageBackend, type NeonStorageOptions } from './neon/index.ts';
 export {
   createPostgresStorageBackend,

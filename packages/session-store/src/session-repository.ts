@@ -1,7 +1,8 @@
 import { BackendConnection } from './backend-connection.ts';
 import type { BackendSettings, DriverContext } from './backend-options.ts';
 import { assertFunction, readCallOptions } from './call-options.ts';
-import { SessionStoreError } from './errors.ts';
+import type { SessionStoreError } from './errors.ts';
+import type { MutationListener } from './mutations.ts';
 import { consumeOAuthState } from './oauth-state.ts';
 import { decodeCursor, encodeCursor } from './page-cursor.ts';
 import { tooLarge } from './record-size.ts';
@@ -22,6 +23,7 @@ import {
 import { assertIds, assertUserId, generateSessionId } from './session-ids.ts';
 import { holdLock } from './session-lock.ts';
 import type { Guard, Lease, LockOptions, RefreshedTokens, Reveal, SessionStore, StoreHealth } from './session-store.ts';
+import { healthOf } from './store-health.ts';
 import { refreshTokens } from './token-refresh.ts';
 
 export type RepositorySettings = BackendSettings & {
@@ -217,20 +219,12 @@ export class SessionRepository implements SessionStore {
   }
 
   async health(): Promise<StoreHealth> {
-    const { driver, reporter } = this.#connection;
-    const began = performance.now();
-    const result = (rest: Pick<StoreHealth, 'ok' | 'warnings' | 'error'>): StoreHealth => ({
-      ...rest,
-      backend: driver.backend,
-      latencyMs: Math.round(performance.now() - began),
-    });
-    try {
-      const warnings = await this.#connection.call('health', 'read', () => driver.ping());
-      return result({ ok: true, warnings: [...new Set([...reporter.warnings, ...warnings])] });
-    } catch (error) {
-      const code = SessionStoreError.is(error) ? error.code : 'unavailable';
-      return result({ ok: false, error: code, warnings: reporter.warnings });
-    }
+    return healthOf(this.#connection);
+  }
+
+  onMutation(listener: MutationListener): () => void {
+    assertFunction('A listener of changes', listener);
+    return this.#connection.mutations.add(listener);
   }
 
   async disconnect(): Promise<void> {

@@ -1,4 +1,5 @@
 import type { SessionStoreErrorCode } from './errors.ts';
+import type { MutationListener } from './mutations.ts';
 import type { OAuthState, OAuthTokens, Session, SessionCredentials } from './session.ts';
 
 export type Guard = {
@@ -108,6 +109,14 @@ export interface SessionStore {
 
   /** Encrypts everything with the newest key. May be repeated, and interrupted. */
   rekey(): Promise<{ rewritten: number }>;
+
+  /**
+   * Tells of each change that is made through this store and acknowledged by its backend: not of those of other processes,
+   * nor of sessions that end by themselves.
+   *
+   * @returns ends it
+   */
+  onMutation(listener: MutationListener): () => void;
 
   /** Never rejects. */
   health(): Promise<StoreHealth>;

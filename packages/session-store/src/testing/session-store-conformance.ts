@@ -12,6 +12,7 @@ import { idCases } from './cases/id-cases.ts';
 import { lifetimeCases } from './cases/lifetime-cases.ts';
 import { listCases } from './cases/list-cases.ts';
 import { lockCases } from './cases/lock-cases.ts';
+import { mutationCases } from './cases/mutation-cases.ts';
 import { refreshCases } from './cases/refresh-cases.ts';
 import { sharedCases } from './cases/shared-cases.ts';
 import { sizeCases } from './cases/size-cases.ts';
@@ -43,6 +44,7 @@ const CASES: readonly Cases[] = [
   concurrencyCases,
   lockCases,
   refreshCases,
+  mutationCases,
 ];
 
 /** What writes and reads secrets. Which of several keys they are under makes no difference to the other cases. */

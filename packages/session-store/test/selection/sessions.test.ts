@@ -103,6 +103,23 @@ describe('sessions', () => {
     expect((await store.get('u', 's'))?.sessionId).toBe('s');
   });
 
+  it('sessions/mutations: listeners hear of changes on every backend that it opens, and connect none', async () => {
+    const told: unknown[] = [];
+    const end = store.onMutation(({ type, ...rest }) => told.push([type, 'sessionId' in rest && rest.sessionId]));
+    await store.create(session());
+    await store.disconnect();
+    vi.stubEnv('MCP_TS_STORAGE_FILE', join(folder, 's.json'));
+    await store.create(session());
+    await store.clearAll();
+    end();
+    await store.create(session());
+    expect(told).toEqual([
+      ['create', 's'],
+      ['create', 's'],
+      ['clear', false],
+    ]);
+  });
+
   it('sessions/one-start: concurrent first calls share a backend', async () => {
     await Promise.all(Array.from({ length: 10 }, (_, at) => store.create(session(`s${at}`))));
     expect(await store.listIds('u')).toHaveLength(10);

@@ -143,7 +143,7 @@ export const lifetimeCases: Cases = {
     await store.getCredentials(USER, ID);
     await store.list(USER);
     await store.withLock(USER, ID, async () => undefined);
-    await store.withLock(USER, ID, async () => undefined, { ttlMs: 1_000 });
+    await store.withLock(USER, ID, async () => undefined);
     expect(await store.get(USER, ID, { includeCredentials: true })).toEqual(before);
     expect(before?.updatedAt).toBe(updatedAt);
   },

@@ -83,14 +83,15 @@ export const lockCases: Cases = {
       USER,
       ID,
       async ({ signal }) => {
-        await pause(1_500);
+        await pause(4_000);
         expect(signal.aborted).toBe(false);
         await expectFailure(
           store.withLock(USER, ID, async () => undefined, { waitMs: 0 }),
           'locked',
         );
       },
-      { ttlMs: 600 },
+      // It is extended after a third: a machine may stand still for two seconds.
+      { ttlMs: 3_000 },
     );
   },
 
