@@ -5,6 +5,6 @@ export default defineProject({
     name: 'example-cloudflare-worker',
     include: ['test/**/*.test.ts'],
     setupFiles: ['test-support/vitest-setup'],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
   },
 });

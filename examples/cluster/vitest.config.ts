@@ -5,7 +5,7 @@ export default defineProject({
     name: 'example-cluster',
     include: ['test/**/*.test.ts'],
     setupFiles: ['test-support/vitest-setup'],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     // A first start on a new machine runs initdb.
     hookTimeout: 60_000,
   },

@@ -5,7 +5,7 @@ export default defineProject({
     name: 'example-oauth-client',
     include: ['test/**/*.test.ts'],
     setupFiles: ['test-support/vitest-setup'],
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 });

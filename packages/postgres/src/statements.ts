@@ -26,7 +26,7 @@ export function statements(t: StreamNames): Statements {
 
     // Waits for no append and no disk. Without a cursor it makes the node known, else only those are written that are.
     beat: `with h as (select *, tableoid::int4 as class from ${t.head} where ns = $1),
-      b as (update ${t.node} n set beat = clock_timestamp(), cursor = coalesce($3::bigint, h.pos), lock_key = $5::int
+      b as (update ${t.node} n set beat = clock_timestamp(), cursor = coalesce($3::bigint, least(n.cursor, h.pos)), lock_key = $5::int
         from h where n.ns = $1 and n.id = $2 returning n.id),
       made as (insert into ${t.node} (ns, id, beat, cursor, lock_key)
         select $1, $2, clock_timestamp(), h.pos, $5::int from h where $3::bigint is null and not exists (select from b))

@@ -21,7 +21,7 @@ const sql = (text: string, values: unknown[] = []): Promise<Record<string, unkno
 const maintain = ({ backplane }: OpenBackplane, change: Partial<MaintenanceRequest> = {}) =>
   backplane.maintain({
     node: 'me',
-    asOf: Date.now() + 1,
+    asOf: Date.now() + 500,
     sessionTimeoutMs: 10_000,
     forgetReleasedMs: 60_000,
     keepMs: 120_000,

@@ -267,7 +267,7 @@ describe('create: false, and rights', () => {
 const MAINTAIN = {
   node: 'node',
   get asOf() {
-    return Date.now() + 1;
+    return Date.now() + 500;
   },
   sessionTimeoutMs: 10_000,
   forgetReleasedMs: 60_000,

@@ -168,7 +168,7 @@ const claimOf = (session: string, claim: string) => ({ kind: 'claim', offset: 1,
 const EVERYTHING = {
   node: 'me',
   get asOf() {
-    return Date.now() + 1;
+    return Date.now() + 500;
   },
   sessionTimeoutMs: 10_000,
   forgetReleasedMs: 60_000,

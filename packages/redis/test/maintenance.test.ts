@@ -25,7 +25,7 @@ const keysOf = (namespace: string): LogKeys => logKeys(keyPrefix, namespace);
 const maintain = ({ backplane }: OpenBackplane, change: Partial<MaintenanceRequest> = {}) =>
   backplane.maintain({
     node: 'me',
-    asOf: Date.now() + 1,
+    asOf: Date.now() + 500,
     sessionTimeoutMs: 10_000,
     forgetReleasedMs: 60_000,
     keepMs: 120_000,

@@ -154,6 +154,14 @@ export function claimsSuite(open: OpenNodes, LOST: number): void {
       expect(await one.backplane.inspect('m', 10_000)).toEqual({ liveness: 'attached', cursor: 1 });
     });
 
+    it('beat/registers-late: registering that takes effect when the node is at work does not move its cursor on', async () => {
+      const one = await open();
+      await one.backplane.beat({ node: 'n', cursor: undefined, check: undefined });
+      await new Producer(one).append([frame('a', '1'), frame('a', '2')]);
+      expect(await one.backplane.beat({ node: 'n', cursor: undefined, check: undefined })).toMatchObject({ head: 2 });
+      expect(await one.backplane.inspect('n', 10_000)).toEqual({ liveness: 'attached', cursor: 0 });
+    });
+
     it('beat/unknown: a beat of a node that is not known says so until it has registered', async () => {
       const { backplane } = await open();
       for (let i = 0; i < 2; i += 1) {

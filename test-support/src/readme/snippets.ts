@@ -3,13 +3,14 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
 import { freePort } from '../free-port.ts';
 import { spawnNode } from '../spawn-node.ts';
 import { waitFor } from '../wait-for.ts';
 import type { Block } from './markdown.ts';
 
 const require = createRequire(import.meta.url);
-const TSC = require.resolve('typescript/lib/tsc.js');
+const TYPE_ERRORS = fileURLToPath(new URL('./type-errors-program.ts', import.meta.url));
 const VITEST = join(require.resolve('vitest/package.json'), '../vitest.mjs');
 
 /** What a program may not write to standard error: warnings of Node about its own features say nothing about ours. */
@@ -67,13 +68,9 @@ export class Snippets {
 
   /** @returns what TypeScript has to say of the blocks, `README.md(line,column): error …`; empty when all is well */
   async typeErrors(): Promise<string> {
-    const { output } = await run(process.execPath, [TSC, '--project', this.#directory, '--pretty', 'false'], {});
-    const lines = output.replace(/^.*line-\d+(?:\.test)?\.ts\(/gm, 'README.md(').split('\n');
-    // The sources that they import have a check of their own.
-    return lines
-      .filter((line) => !/^(?!README\.md\().*\(\d+,\d+\): error/.test(line))
-      .join('\n')
-      .trim();
+    const { code, output, errors } = await run(process.execPath, [TYPE_ERRORS, this.#directory], {});
+    if (code !== 0) throw new Error(`the type check ended with ${code} and wrote:\n${errors}`);
+    return output.replace(/^line-\d+(?:\.test)?\.ts\(/gm, 'README.md(').trim();
   }
 
   /** Runs a program to its end. @returns what it printed */

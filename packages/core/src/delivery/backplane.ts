@@ -213,7 +213,7 @@ export type PreviousClaim = {
 
 export type Beat = {
   readonly node: string;
-  /** What is written; `undefined` registers the node at the head. */
+  /** What is written; `undefined` registers the node at the head, one that is known where it is, if that is lower. */
   readonly cursor: number | undefined;
   /** The position whose token is asked for; `undefined` asks for that of the head. */
   readonly check: number | undefined;

@@ -72,7 +72,11 @@ export class InProcessBackplane implements Backplane {
     const row = log.nodes.get(node);
     const time = performance.now();
     if (row || cursor === undefined)
-      log.nodes.set(node, { beatAt: time, beats: (row?.beats ?? 0) + 1, cursor: cursor ?? log.head });
+      log.nodes.set(node, {
+        beatAt: time,
+        beats: (row?.beats ?? 0) + 1,
+        cursor: cursor ?? Math.min(row?.cursor ?? log.head, log.head),
+      });
     return {
       epoch: log.epoch,
       head: log.head,

@@ -119,7 +119,7 @@ export const subscriptionCreateCases: SubscriptionCases = {
   },
 
   'subscriptions/acknowledge-hangs: then create rejects in time, and nothing is kept': async ({ open, listener }) => {
-    const a = open({ sendTimeoutMs: 800 });
+    const a = open({ sendTimeoutMs: 2_000 });
     let acknowledged = (): void => undefined;
     const one = listener({ onAcknowledge: () => new Promise((resolve) => (acknowledged = resolve)) });
     await expect(one.create(a)).rejects.toMatchObject({ code: 'timeout' });

@@ -56,7 +56,7 @@ export const subscriptionLifeCycleCases: SubscriptionCases = {
     listener,
     takeReports,
   }) => {
-    const a = open({ sendTimeoutMs: 800 });
+    const a = open({ sendTimeoutMs: 2_000 });
     const [stuck, other] = [listener({ onClose: () => new Promise(() => undefined) }), listener()];
     await stuck.create(a);
     await other.create(a);
@@ -70,7 +70,7 @@ export const subscriptionLifeCycleCases: SubscriptionCases = {
     listener,
     takeReports,
   }) => {
-    const a = open({ sendTimeoutMs: 400 });
+    const a = open({ sendTimeoutMs: 2_000 });
     const stuck = listener({ onSend: () => new Promise(() => undefined) });
     await stuck.create(a);
     await a.publish(toolsChanged('1'));

@@ -175,7 +175,7 @@ describe('PostgreSQL that is away', () => {
 
   it('info-faults/close: closing ends in time while nobody answers, and says what was lost', async () => {
     await using proxy = await TcpProxy.start(server);
-    const info = openInfo({ connectionString: proxy.url(server.url), sendTimeoutMs: 600 });
+    const info = openInfo({ connectionString: proxy.url(server.url), sendTimeoutMs: 2_000 });
     await info.setClientInfo('s', CLIENT);
     proxy.blackhole('both');
     void info.setLogLevel('s', 'debug');

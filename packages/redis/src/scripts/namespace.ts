@@ -62,9 +62,12 @@ local new_epoch, waits, node = ARGV[1], ARGV[2], ARGV[3]
 ${COMMON}${IN_FULL_MEMORY}${ENSURE_HEAD}
 local epoch, pos, trimmed = ensure_head()
 local now = int(milliseconds())
-local since, beats = string.match(redis.call('HGET', nodes, node) or '', '^%d+ %d+ %d (%d+) (%d+)$')
+local cursor, since, beats = string.match(redis.call('HGET', nodes, node) or '', '^(%d+) %d+ %d (%d+) (%d+)$')
 if since or ARGV[4] == '' then
-  redis.call('HSET', nodes, node, table.concat({ARGV[4] == '' and pos or ARGV[4], now, ARGV[6],
+  -- To register may take effect late, when the node has long been at work: then it must not seem to have read what it has not.
+  if ARGV[4] ~= '' then cursor = ARGV[4]
+  elseif not cursor or tonumber(cursor) > tonumber(pos) then cursor = pos end
+  redis.call('HSET', nodes, node, table.concat({cursor, now, ARGV[6],
     since or pos, beats and int(tonumber(beats) + 1) or '1'}, ' '))
 end
 local check = (ARGV[5] == '' and pos or ARGV[5]) .. '-0'

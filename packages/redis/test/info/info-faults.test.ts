@@ -162,7 +162,7 @@ describe('Redis that is away', () => {
 
   it('info-faults/close: closing ends in time while nobody answers, and says what was lost', async () => {
     await using proxy = await TcpProxy.start(server);
-    const info = openInfo({ url: proxy.url(server.url), sendTimeoutMs: 600 });
+    const info = openInfo({ url: proxy.url(server.url), sendTimeoutMs: 2_000 });
     await info.setClientInfo('s', CLIENT);
     proxy.blackhole('both');
     void info.setLogLevel('s', 'debug');
@@ -227,7 +227,7 @@ describe('a write that arrives late', () => {
   });
 
   it('info-faults/frozen-write: nor one that a frozen server takes up when everybody has given up', async () => {
-    const info = openInfo({ url: server.url, sendTimeoutMs: 600 });
+    const info = openInfo({ url: server.url, sendTimeoutMs: 1_500 });
     const there = openInfo({ url: server.url });
     await info.setClientInfo('thawed', CLIENT);
     await there.setClientInfo('other', CLIENT);
@@ -246,7 +246,7 @@ describe('a write that arrives late', () => {
 describe('memory', () => {
   it('info-faults/memory: without any left writes are refused, reading and deleting go on', async () => {
     await using full = await startRedis({ settings: { 'maxmemory-policy': 'noeviction' } });
-    const info = openInfo({ url: full.url, sendTimeoutMs: 600, infoTtlMs: 1_000 });
+    const info = openInfo({ url: full.url, sendTimeoutMs: 2_000, infoTtlMs: 10_000 });
     for (let i = 0; i < 50; i += 1) await info.setClientInfo(`s${i}`, { ...CLIENT, name: 'x'.repeat(1_000) });
     await info.addSubscription('s1', 'test://r');
     await full.command('CONFIG', 'SET', 'maxmemory', 1);
@@ -256,7 +256,7 @@ describe('memory', () => {
     });
     expect(await info.getSubscriptions('test://r')).toEqual(['s1']);
     // It is due to be renewed by now, which cannot be noted.
-    await pause(100);
+    await pause(400);
     expect(await info.getClientInfo('s1')).toMatchObject({ version: '1.0.0' });
     expect(info.codes).toEqual(['unavailable', 'unavailable']);
     await info.delete('s1');
