@@ -9,10 +9,19 @@ import {
 import { DurableObjectInfoSessionManager } from './durable-object-info-session-manager.ts';
 import { DurableObjectStreamSessionManager } from './durable-object-stream-session-manager.ts';
 import { DurableObjectSubscriptionManager } from './durable-object-subscription-manager.ts';
+import { KVInfoSessionManager, type KvBinding, kvBindingRule } from './kv-info-session-manager.ts';
 import { type DurableObjectDeliveryOptions, deliveryAndShardRules } from './options.ts';
 
 /** Options of `durableObjectSessions()`: those of the three managers. */
-export type DurableObjectSessionsOptions = DurableObjectDeliveryOptions & InfoTtlOption;
+export type DurableObjectSessionsOptions = DurableObjectDeliveryOptions &
+  InfoTtlOption & {
+    /**
+     * Name of a KV binding, such as `'TMCP_SESSION_INFO'`, or the binding itself: session info is kept there. The README
+     * tells when that is better.
+     * @default none: info is kept in the objects
+     */
+    readonly kv?: KvBinding | undefined;
+  };
 
 /** All managers of one transport. Spread it into the transport's options. */
 export type DurableObjectSessions = {
@@ -33,16 +42,24 @@ export type DurableObjectSessions = {
  * const transport = new HttpTransport(server, { path: '/mcp', ...sessions });
  * ```
  *
+ * With `{ kv: 'TMCP_SESSION_INFO' }` info is in KV, and the rest on objects.
+ *
  * @throws SessionError `invalid-option`
  */
 export function durableObjectSessions(options: DurableObjectSessionsOptions = {}): DurableObjectSessions {
-  const read = readOptions('durableObjectSessions', options, { ...deliveryAndShardRules, infoTtlMs: infoTtlRule });
-  const { infoTtlMs, ...delivery } = options;
+  const read = readOptions('durableObjectSessions', options, {
+    ...deliveryAndShardRules,
+    infoTtlMs: infoTtlRule,
+    kv: kvBindingRule,
+  });
+  const { infoTtlMs, kv, ...delivery } = options;
   const { binding, shards, namespace, locationHint, jurisdiction, sendTimeoutMs, maxOutboxBytes, onError } = delivery;
   const streams = new DurableObjectStreamSessionManager(delivery);
   const subscriptionManager = new DurableObjectSubscriptionManager(delivery);
-  const where = { binding, shards, namespace, locationHint, jurisdiction };
-  const info = new DurableObjectInfoSessionManager({ ...where, sendTimeoutMs, maxOutboxBytes, onError, infoTtlMs });
+  const stored = { namespace, sendTimeoutMs, maxOutboxBytes, onError, infoTtlMs };
+  const info = kv
+    ? new KVInfoSessionManager({ ...stored, binding: kv })
+    : new DurableObjectInfoSessionManager({ ...stored, binding, shards, locationHint, jurisdiction });
   const others = new Map<string, DurableObjectSessions>();
   const close = async (): Promise<void> => {
     await Promise.all([subscriptionManager.close(), streams.close(), info.close()]);

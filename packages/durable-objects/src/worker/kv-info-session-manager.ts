@@ -38,6 +38,9 @@ const binding: OptionRule<KvBinding> = {
   fallback: 'TMCP_SESSION_INFO',
 };
 
+/** For managers that keep session info elsewhere unless a binding is given. */
+export const kvBindingRule: OptionRule<KvBinding | undefined> = { ...binding, fallback: undefined };
+
 /**
  * Session info in Workers KV: cheap to read from everywhere, and true a minute later.
  *
