@@ -30,7 +30,7 @@ afterAll(async () => {
   // Whatever was still on its way when the last test ended gets a moment to fail.
   await sleep(50);
   failOnEscaped();
-  const deadline = performance.now() + 2_000;
+  const deadline = performance.now() + 10_000;
   while (openHandles().length > openBefore && performance.now() < deadline) await sleep(20);
   const open = openHandles();
   if (open.length > openBefore) throw new Error(`Left open by this file: ${open.join(', ')}`);

@@ -27,9 +27,8 @@ const isChosen = ({ chosenBy }: (typeof sections)[number]): boolean =>
 const chosen = sections.filter(isChosen);
 
 await using backends = await Backends.start(new Set(chosen.flatMap(({ needs }) => needs)));
-const rows = [...describeMachine(), ...backends.description];
-const machine = tableToMarkdown({ head: ['', ''], rows });
-console.log(`${machine}\n`);
+const machine = [...describeMachine(), ...backends.description];
+console.log(`${tableToMarkdown({ head: ['', ''], rows: machine })}\n`);
 
 const context: Context = {
   backend: (name) => backends.get(name),
