@@ -1,5 +1,9 @@
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+
+// The processes that tests start run our sources as they are: what Node has made of them once is kept for the next one.
+process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('node_modules/.cache/compile', import.meta.url));
 
 // vitest 4 does not look for workspace files by itself: every script names this file with `--config`.
 export default defineConfig({
