@@ -1,5 +1,6 @@
 import type { InfoRow } from '@tmcp/session-manager';
 import type { InfoWrite } from '../protocol.ts';
+import { Meta } from './meta.ts';
 
 const TABLES: readonly string[] = [
   'CREATE TABLE IF NOT EXISTS info (sid TEXT, field TEXT, json TEXT NOT NULL, called REAL NOT NULL, PRIMARY KEY (sid, field)) WITHOUT ROWID',
@@ -10,6 +11,11 @@ const TABLES: readonly string[] = [
 
 /** A use is written down when the last one is older than this part of the time to live: reads should not write. */
 const USE_FRACTION = 24;
+/** How often expired sessions are looked for: that reads all of them. Until then they are there, and unknown. */
+const SHORTEST_LOOK_MS = 3_600_000;
+const LONGEST_LOOK_MS = 24 * SHORTEST_LOOK_MS;
+/** Its key in `meta`. */
+const NEXT_LOOK = 'info_look';
 /** How long a deletion is remembered at least: longer than a write can be late. */
 const LATE_MS = 120_000;
 
@@ -21,9 +27,11 @@ const LATE_MS = 120_000;
  */
 export class InfoTable {
   readonly #sql: SqlStorage;
+  readonly #meta: Meta;
 
   constructor(sql: SqlStorage) {
     this.#sql = sql;
+    this.#meta = new Meta(sql);
     for (const statement of TABLES) sql.exec(statement);
   }
 
@@ -89,17 +97,23 @@ export class InfoTable {
 
   /** Forgets what was not used for its time. Returns when that is to be looked at again; `undefined` is never. */
   expire(now: number): number | undefined {
-    const expired = this.#sql
-      .exec<{ sid: string }>('SELECT sid FROM info_session WHERE used + max(ttl, ?) < ?', LATE_MS, now)
-      .toArray();
-    for (const { sid } of expired) {
+    const nextLook = this.#meta.number(NEXT_LOOK);
+    if (nextLook > now) return nextLook;
+    let next = Number.POSITIVE_INFINITY;
+    const expired: string[] = [];
+    const due = 'SELECT sid, used + max(ttl, ?) AS due FROM info_session';
+    for (const session of this.#sql.exec<{ sid: string; due: number }>(due, LATE_MS)) {
+      if (session.due < now) expired.push(session.sid);
+      else next = Math.min(next, session.due);
+    }
+    for (const sid of expired) {
       this.#remove(sid, now);
       this.#sql.exec('DELETE FROM info_session WHERE sid = ?', sid);
     }
-    const { next } = this.#sql
-      .exec<{ next: number | null }>('SELECT min(used + max(ttl, ?)) AS next FROM info_session', LATE_MS)
-      .one();
-    return next ?? undefined;
+    if (next === Number.POSITIVE_INFINITY) return undefined;
+    const look = Math.min(Math.max(next, now + SHORTEST_LOOK_MS), now + LONGEST_LOOK_MS);
+    this.#meta.set(NEXT_LOOK, look);
+    return look;
   }
 
   /** Removes what was called up to a moment. */

@@ -3,6 +3,9 @@
  *
  * No `AUTOINCREMENT`, no further index on `log`: a broadcast is one row written. In return the newest row is never
  * deleted, so that positions are never used twice.
+ *
+ * `total` is the size of all entries that were ever appended, up to this one: how large the log is, and where it has to
+ * be cut, shows in a few of its rows.
  */
 const SCHEMA: readonly string[] = [
   'CREATE TABLE IF NOT EXISTS meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID',
@@ -24,6 +27,7 @@ const SCHEMA: readonly string[] = [
      batch TEXT NOT NULL,
      at INTEGER NOT NULL,
      size INTEGER NOT NULL,
+     total INTEGER NOT NULL,
      data TEXT
    )`,
   'CREATE TABLE IF NOT EXISTS log_part (seq INTEGER, part INTEGER, data BLOB, PRIMARY KEY (seq, part)) WITHOUT ROWID',

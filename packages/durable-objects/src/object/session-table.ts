@@ -52,10 +52,18 @@ export class SessionTable {
 
   /** Forgets sessions without a stream that were last touched before a moment. @returns whether any are left */
   forgetDetached(before: number, isOpen: (session: string) => boolean): boolean {
-    const stale = this.#ids('SELECT sid FROM session WHERE touched < ?', before).filter((sid) => !isOpen(sid));
+    const stale: string[] = [];
+    let isLeft = false;
+    for (const { sid, touched } of this.#sql.exec<{ sid: string; touched: number }>(
+      'SELECT sid, touched FROM session',
+    )) {
+      const isStale = touched < before;
+      if ((isLeft && !isStale) || isOpen(sid)) continue;
+      if (isStale) stale.push(sid);
+      else isLeft = true;
+    }
     this.#sql.exec('DELETE FROM session WHERE sid IN (SELECT value FROM json_each(?))', JSON.stringify(stale));
-    for (const { sid } of this.#sql.exec<{ sid: string }>('SELECT sid FROM session')) if (!isOpen(sid)) return true;
-    return false;
+    return isLeft;
   }
 
   #ids(query: string, ...bindings: SqlStorageValue[]): string[] {

@@ -17,6 +17,7 @@ const PAGE_BYTES = 256 * 1024;
 /** A batch whose answer was lost comes again within seconds; it is looked for among this many newest rows. */
 const RETRY_ROWS = 10_000;
 
+type Edge = { seq: number; size: number; total: number };
 type Row = { seq: number; size: number; data: string | null };
 
 /**
@@ -28,8 +29,12 @@ type Row = { seq: number; size: number; data: string | null };
 export class ShardLog {
   readonly #sql: SqlStorage;
   readonly #meta: Meta;
+  /** Oldest and newest position. */
+  #first = 1;
   #head = 0;
-  #bytes = 0;
+  /** Size of all entries that were ever appended, and of those that are trimmed. */
+  #total = 0;
+  #trimmed = 0;
 
   constructor(sql: SqlStorage, meta: Meta) {
     this.#sql = sql;
@@ -39,11 +44,11 @@ export class ShardLog {
 
   /** What is known of the log is what is stored: after the start, and after a change that was rolled back. */
   reread(): void {
-    const { head, bytes } = this.#sql
-      .exec<{ head: number | null; bytes: number | null }>('SELECT max(seq) AS head, sum(size) AS bytes FROM log')
-      .one();
-    this.#head = head ?? 0;
-    this.#bytes = bytes ?? 0;
+    const [oldest, newest] = [this.#edge('ASC'), this.#edge('DESC')];
+    this.#first = oldest?.seq ?? 1;
+    this.#head = newest?.seq ?? 0;
+    this.#total = newest?.total ?? 0;
+    this.#trimmed = oldest ? oldest.total - oldest.size : 0;
   }
 
   get head(): number {
@@ -51,11 +56,11 @@ export class ShardLog {
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#total - this.#trimmed;
   }
 
   get rows(): number {
-    return this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM log').one().n;
+    return this.#head - this.#first + 1;
   }
 
   isStored(batch: string): boolean {
@@ -70,8 +75,8 @@ export class ShardLog {
     const size = utf8Length(message.data);
     const whole = size <= WHOLE_BYTES;
     this.#sql.exec(
-      'INSERT INTO log (seq, kind, batch, at, size, data) VALUES (?, ?, ?, ?, ?, ?)',
-      ...[seq, kind, batch, Date.now(), size, whole ? message.data : null],
+      'INSERT INTO log (seq, kind, batch, at, size, total, data) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      ...[seq, kind, batch, Date.now(), size, this.#total + size, whole ? message.data : null],
     );
     if (!whole) this.#storeParts(seq, encodeText(message.data));
     if (targets) {
@@ -82,7 +87,7 @@ export class ShardLog {
       );
     }
     this.#head = seq;
-    this.#bytes += size;
+    this.#total += size;
     return { ...message, ...(targets && { to: targets }), seq };
   }
 
@@ -113,36 +118,34 @@ export class ShardLog {
   }
 
   trimOlderThan(moment: number): void {
-    const { cut } = this.#sql
-      .exec<{ cut: number | null }>('SELECT max(seq) AS cut FROM log WHERE at < ?', moment)
-      .one();
-    this.#trim(cut ?? 0);
+    const kept = this.#sql.exec<{ seq: number }>('SELECT seq FROM log WHERE at >= ? ORDER BY seq LIMIT 1', moment);
+    this.#trim((kept.toArray()[0]?.seq ?? this.#head) - 1);
   }
 
   /** Keeps the newest rows that fit. To three quarters, so that not each append has to trim. */
   trimToSize(maxBytes: number): void {
-    if (this.#bytes <= maxBytes) return;
-    let kept = 0;
-    for (const row of this.#sql.exec<{ seq: number; size: number }>('SELECT seq, size FROM log ORDER BY seq DESC')) {
-      kept += row.size;
-      if (kept > maxBytes * 0.75) {
-        this.#trim(row.seq);
-        return;
-      }
+    if (this.bytes <= maxBytes) return;
+    // The first position up to which enough has to go: totals grow with positions, which have no holes.
+    let [from, to] = [this.#first, this.#head];
+    while (from < to) {
+      const middle = Math.floor((from + to) / 2);
+      if (this.#total - this.#totalAt(middle) <= maxBytes * 0.75) to = middle;
+      else from = middle + 1;
     }
+    this.#trim(to);
   }
 
   #trim(upTo: number): void {
     const cut = Math.min(upTo, this.#head - 1);
-    const { everyone, listen, bytes } = this.#sql
-      .exec<{ everyone: number | null; listen: number | null; bytes: number | null }>(
+    if (cut < this.#first) return;
+    const { everyone, listen } = this.#sql
+      .exec<{ everyone: number | null; listen: number | null }>(
         `SELECT max(CASE WHEN kind = ${KIND.everyone} THEN seq END) AS everyone,
-                max(CASE WHEN kind = ${KIND.listen} THEN seq END) AS listen, sum(size) AS bytes
+                max(CASE WHEN kind = ${KIND.listen} THEN seq END) AS listen
          FROM log WHERE seq <= ?`,
         cut,
       )
       .one();
-    if (bytes === null) return;
     if (everyone !== null) this.#meta.set('trimmed_everyone', everyone);
     if (listen !== null) this.#meta.set('trimmed_listen', listen);
     this.#sql.exec(
@@ -150,8 +153,17 @@ export class ShardLog {
        WHERE sid IN (SELECT sid FROM log_to WHERE seq <= ?1)`,
       cut,
     );
+    this.#trimmed = this.#totalAt(cut);
+    this.#first = cut + 1;
     for (const table of ['log_to', 'log_part', 'log']) this.#sql.exec(`DELETE FROM ${table} WHERE seq <= ?`, cut);
-    this.#bytes -= bytes;
+  }
+
+  #edge(order: 'ASC' | 'DESC'): Edge | undefined {
+    return this.#sql.exec<Edge>(`SELECT seq, size, total FROM log ORDER BY seq ${order} LIMIT 1`).toArray()[0];
+  }
+
+  #totalAt(seq: number): number {
+    return this.#sql.exec<{ total: number }>('SELECT total FROM log WHERE seq = ?', seq).one().total;
   }
 
   #rowsAfter(reader: Reader, after: number, limit: number = PAGE_ENTRIES): Row[] {
