@@ -8,5 +8,7 @@ export default defineProject({
     // Real servers: they start, crash and recover here.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Of conditions that come true in their own time, on a machine that may be busy.
+    expect: { poll: { timeout: 20_000 } },
   },
 });

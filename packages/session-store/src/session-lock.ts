@@ -15,9 +15,11 @@ const LONGEST_MS = 3_600_000;
 const FIRST_POLL_MS = 20;
 const LONGEST_POLL_MS = 250;
 
-type HoldOptions = LockOptions & {
+type HoldOptions<T> = LockOptions & {
   /** The result counts although the lock was lost: for work whose writes are guarded by the version anyway. */
   readonly keepResult?: boolean | undefined;
+  /** Asked each time that somebody else holds the lock: what it finds is the result, and nothing is waited for any more. */
+  readonly insteadOfWaiting?: (() => Promise<T | undefined>) | undefined;
 };
 
 /**
@@ -29,13 +31,16 @@ type HoldOptions = LockOptions & {
 export async function holdLock<T>(
   connection: BackendConnection,
   key: SessionKey,
-  options: HoldOptions,
+  options: HoldOptions<T>,
   run: (lease: Lease) => Promise<T>,
 ): Promise<T> {
   const ttlMs = range('ttlMs', options.ttlMs ?? DEFAULT_TTL_MS, SHORTEST_TTL_MS);
   const waitMs = range('waitMs', options.waitMs ?? DEFAULT_WAIT_MS, 0);
   const token = generateSessionId();
-  const { version, askedAt } = await acquire(connection, key, token, { ttlMs, waitMs, signal: options.signal });
+  const { signal: givenUp, insteadOfWaiting } = options;
+  const acquired = await acquire(connection, key, token, { ttlMs, waitMs, signal: givenUp, insteadOfWaiting });
+  if ('found' in acquired) return acquired.found;
+  const { version, askedAt } = acquired;
   const held = new HeldLease(connection, key, token, ttlMs, askedAt + ttlMs);
   try {
     // The lock may have been granted after nobody wanted it any more.
@@ -52,12 +57,17 @@ export async function holdLock<T>(
   }
 }
 
-async function acquire(
+type AcquireOptions<T> = Pick<HoldOptions<T>, 'insteadOfWaiting' | 'signal'> & {
+  readonly ttlMs: number;
+  readonly waitMs: number;
+};
+
+async function acquire<T>(
   connection: BackendConnection,
   key: SessionKey,
   token: string,
-  { ttlMs, waitMs, signal }: { ttlMs: number; waitMs: number; signal: AbortSignal | undefined },
-): Promise<{ version: number; askedAt: number }> {
+  { ttlMs, waitMs, signal, insteadOfWaiting }: AcquireOptions<T>,
+): Promise<{ version: number; askedAt: number } | { found: T }> {
   const until = performance.now() + waitMs;
   for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(2 * pollMs, LONGEST_POLL_MS)) {
     signal?.throwIfAborted();
@@ -65,6 +75,8 @@ async function acquire(
     const result = await connection.call('withLock', 'write', ({ driver }) => driver.acquireLease(key, token, ttlMs));
     if (result === 'missing') throw notFound(key.sessionId, 'not-applied');
     if (result !== 'held') return { version: result.version, askedAt };
+    const found = await insteadOfWaiting?.();
+    if (found !== undefined) return { found };
     const leftMs = until - performance.now();
     if (leftMs <= 0) throw locked(key.sessionId);
     await pause(Math.min(jittered(pollMs), leftMs), signal);

@@ -3,7 +3,7 @@ import { Deadline, jittered, pause } from './deadline.ts';
 import { SessionStoreError } from './errors.ts';
 import { redact } from './redact.ts';
 import type { OAuthTokens, Session } from './session.ts';
-import type { PatchResult, SessionKey } from './session-driver.ts';
+import type { FieldName, PatchResult, SessionKey } from './session-driver.ts';
 import { conflict, invalidField, lockLost, notFound, unavailable } from './session-errors.ts';
 import { encodeFields, FIELDS } from './session-fields.ts';
 import { holdLock } from './session-lock.ts';
@@ -17,7 +17,8 @@ type Refresh = (current: Session, context: { readonly signal: AbortSignal }) => 
 
 /**
  * Lets one process present a refresh token, and the others take what it got. Servers that rotate refresh tokens revoke
- * all tokens when a spent one comes twice, so whether to refresh is decided under the lock, after reading again.
+ * all tokens when a spent one comes twice, so whether to refresh is decided under the lock, after reading again. What
+ * another process got is taken as soon as it is stored: those who wait need not come to the lock one after the other.
  *
  * @param stale the access token that no longer works; the one stored now, when the caller does not say
  */
@@ -27,12 +28,20 @@ export async function refreshTokens(
   refresh: Refresh,
   stale: string | undefined,
 ): Promise<RefreshedTokens> {
-  const unwanted = stale ?? (await readSession(connection, key)).tokens?.access_token;
+  const first = await readSession(connection, key, ['tokens']);
+  const unwanted = stale ?? first.tokens?.access_token;
+  const adopt = ({ tokens }: Session): RefreshedTokens | undefined =>
+    tokens && tokens.access_token !== unwanted ? adopted(tokens) : undefined;
+  const stored = adopt(first);
+  if (stored !== undefined) return stored;
+  const insteadOfWaiting = async (): Promise<RefreshedTokens | undefined> =>
+    adopt(await readSession(connection, key, ['tokens']));
   // Once the token is spent its successor is the result, lock or no lock: the version guards the write.
-  return holdLock(connection, key, { keepResult: true }, async ({ signal }) => {
+  return holdLock(connection, key, { keepResult: true, insteadOfWaiting }, async ({ signal }) => {
     const current = await readSession(connection, key);
     const { tokens } = current;
-    if (tokens && tokens.access_token !== unwanted) return adopted(tokens);
+    const other = adopt(current);
+    if (other !== undefined) return other;
     if (!tokens?.refresh_token) throw invalidField('tokens', 'no refresh token is stored');
     const fresh = await present(connection, key, refresh, { current, tokens, signal });
     return 'source' in fresh ? fresh : storeTokens(connection, key, { spent: tokens, fresh: fresh.tokens, current });
@@ -120,9 +129,13 @@ function writeTokens(
   );
 }
 
-function readSession(connection: BackendConnection, key: SessionKey): Promise<Session> {
+function readSession(
+  connection: BackendConnection,
+  key: SessionKey,
+  fields: readonly FieldName[] = FIELDS,
+): Promise<Session> {
   return connection.call(OPERATION, 'read', async ({ driver, codec }) => {
-    const record = await driver.read(key, FIELDS);
+    const record = await driver.read(key, fields);
     if (record === undefined) throw notFound(key.sessionId);
     return codec.toSession(record);
   });

@@ -88,7 +88,10 @@ export class FileDriver implements SessionDriver {
     return this.#change('delete', (table, now) => table.remove(key, ifVersion, now));
   }
 
-  acquireLease(key: SessionKey, token: string, ttlMs: number): Promise<{ version: number } | 'missing' | 'held'> {
+  async acquireLease(key: SessionKey, token: string, ttlMs: number): Promise<{ version: number } | 'missing' | 'held'> {
+    // Many wait and ask again and again: only one of them finds it free, and needs the lock of the file.
+    const { table: stored } = await this.#guard('withLock', 'not-applied', () => this.#latest());
+    if (stored.isHeldByOthers(key, token, this.#now())) return 'held';
     return this.#change('withLock', (table, now) => table.acquireLease(key, token, ttlMs, now));
   }
 

@@ -129,10 +129,15 @@ export class SessionTable {
   acquireLease(key: SessionKey, token: string, ttlMs: number, now: number): { version: number } | 'missing' | 'held' {
     const entry = this.#live(key, now);
     if (entry === undefined) return 'missing';
-    const { lease, record } = entry;
-    if (lease !== undefined && lease.token !== token && lease.until > now) return 'held';
+    if (this.isHeldByOthers(key, token, now)) return 'held';
+    const { record } = entry;
     this.put({ record, lease: { token, until: now + ttlMs } });
     return { version: record.version };
+  }
+
+  isHeldByOthers(key: SessionKey, token: string, now: number): boolean {
+    const lease = this.#live(key, now)?.lease;
+    return lease !== undefined && lease.token !== token && lease.until > now;
   }
 
   releaseLease(key: SessionKey, token: string): void {

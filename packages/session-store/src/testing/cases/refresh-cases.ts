@@ -67,6 +67,22 @@ export const refreshCases: Cases = {
     expect(result).toEqual({ tokens: pair(2), source: 'adopted', stored: true });
   },
 
+  'refresh/adopts-while-waiting: who waits takes what another stored, although the lock is still held': async ({
+    open,
+  }) => {
+    const store = await open();
+    await store.create(session({ tokens: pair(1) }));
+    const never = (): Promise<OAuthTokens> => Promise.reject(new Error('nobody is to be asked'));
+    await store.withLock(USER, ID, async () => {
+      const waiting = [1, 2, 3].map(() => store.refreshTokens(USER, ID, never, { staleAccessToken: 'access-1' }));
+      await store.patchCredentials(USER, ID, { tokens: pair(2) });
+      const late = store.refreshTokens(USER, ID, never, { staleAccessToken: 'access-1' });
+      for (const result of await Promise.all([...waiting, late])) {
+        expect(result).toEqual({ tokens: pair(2), source: 'adopted', stored: true });
+      }
+    });
+  },
+
   'refresh/keeps-refresh-token: an answer without one leaves the old one': async ({ open }) => {
     const store = await open();
     await store.create(fullSession({ tokens: pair(1) }));

@@ -1,26 +1,34 @@
-// Refreshes the tokens of a session whenever its parent says so.
+// Refreshes the tokens of a session whenever its parent says so, wherever that is kept.
 import { flushCompileCache } from 'node:module';
 import type { OAuthTokens } from '../../../src/session.ts';
-import { openStore, type Place } from '../open-store.ts';
+import { type OpenStore, openStore, type Place } from '../open-store.ts';
 
 flushCompileCache();
 
-export type Order = { readonly url: string; readonly stale?: string; readonly dies?: boolean };
+export type Order = { readonly place: Place; readonly url: string; readonly stale?: string; readonly dies?: boolean };
 export type Answer =
   | { readonly tokens: OAuthTokens; readonly source: string; readonly stored: boolean }
   | { readonly failed: string }
-  | { readonly presenting: true };
+  /** The access token that is to be replaced. */
+  | { readonly presenting: string | undefined };
 
-const { store, close } = openStore(JSON.parse(process.argv[2] ?? '') as Place);
+/** By their addresses. */
+const opened = new Map<string, OpenStore>();
 const answer = (message: Answer): void => void process.send?.(message);
 
-async function refresh({ url, stale, dies = false }: Order): Promise<void> {
+function storeAt(place: Place): OpenStore['store'] {
+  const known = opened.get(place.address) ?? openStore(place);
+  opened.set(place.address, known);
+  return known.store;
+}
+
+async function refresh({ place, url, stale, dies = false }: Order): Promise<void> {
   try {
-    const result = await store.refreshTokens(
+    const result = await storeAt(place).refreshTokens(
       'user',
       'session',
       async (current, { signal }) => {
-        answer({ presenting: true });
+        answer({ presenting: stale });
         // Killed by its parent before the token is presented.
         if (dies) await new Promise(() => {});
         const body = new URLSearchParams({ refresh_token: current.tokens?.refresh_token ?? '' });
@@ -37,5 +45,5 @@ async function refresh({ url, stale, dies = false }: Order): Promise<void> {
 }
 
 process.on('message', (order: Order) => void refresh(order));
-process.on('disconnect', () => void close());
+process.on('disconnect', () => void Promise.all([...opened.values()].map(({ close }) => close())));
 process.send?.({ ready: true });
