@@ -1,4 +1,4 @@
-export { brokenLinks, describeReadme, type ReadmeOptions } from './describe-readme.ts';
+export { brokenLinks, describeReadme, type ReadmeOptions, typeErrorsOf } from './describe-readme.ts';
 export { type Block, Markdown } from './markdown.ts';
 export { callTool, initialize, type ProbedEvent, ProbedStream, post } from './probe.ts';
 export { resumes, saysHello, tellsEachTransportOnce } from './server-checks.ts';

@@ -6,6 +6,8 @@ export interface Block {
   readonly line: number;
   /** The heading that it stands under. */
   readonly heading: string;
+  /** The file that it stands in, where blocks of several are looked at together. */
+  readonly page?: string;
 }
 
 export interface Heading {

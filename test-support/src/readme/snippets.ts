@@ -55,7 +55,7 @@ export class Snippets {
         extends: '../tsconfig.json',
         // Examples are not libraries: what they declare is for themselves.
         compilerOptions: { declaration: false, isolatedDeclarations: false, moduleDetection: 'force' },
-        include: ['line-*.ts'],
+        include: ['*line-*.ts'],
       }),
     );
     // Else vitest would take that of the package.
@@ -70,7 +70,7 @@ export class Snippets {
   async typeErrors(): Promise<string> {
     const { code, output, errors } = await run(process.execPath, [TYPE_ERRORS, this.#directory], {});
     if (code !== 0) throw new Error(`the type check ended with ${code} and wrote:\n${errors}`);
-    return output.replace(/^line-\d+(?:\.test)?\.ts\(/gm, 'README.md(').trim();
+    return output.replace(/^(.*?)line-\d+(?:\.test)?\.ts\(/gm, (_, page) => `${page || 'README.md'}(`).trim();
   }
 
   /** Runs a program to its end. @returns what it printed */
@@ -120,7 +120,7 @@ export class Snippets {
 }
 
 function fileName(block: Block): string {
-  return `line-${block.line}${kindOf(block) === 'tests' ? '.test' : ''}.ts`;
+  return `${block.page ?? ''}line-${block.line}${kindOf(block) === 'tests' ? '.test' : ''}.ts`;
 }
 
 interface Ended {
