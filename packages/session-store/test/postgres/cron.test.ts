@@ -44,16 +44,18 @@ describeWith(pgCron, 'migrations: pg_cron', () => {
       { jobname: 'mcp-cleanup-transient-sessions', schedule: '*/5 * * * *' },
     ]);
     await server.query(
-      `insert into public.mcp_sessions (session_id, user_id, server_url, transport_type, callback_url, expires_at, active)
-       values ('expired', 'u', 'x', 'sse', 'x', now() - interval '1 s', false),
-         ('pending', 'u', 'x', 'sse', 'x', now() + interval '1 h', false),
-         ('active', 'u', 'x', 'sse', 'x', now() - interval '1 s', true)`,
+      `insert into public.mcp_sessions (session_id, user_id, server_url, transport_type, callback_url, expires_at, active, updated_at)
+       values ('expired', 'u', 'x', 'sse', 'x', now() - interval '1 s', false, now()),
+         ('pending', 'u', 'x', 'sse', 'x', now() + interval '1 h', false, now() - interval '40 d'),
+         ('active', 'u', 'x', 'sse', 'x', now() - interval '1 s', true, now() - interval '29 d'),
+         ('dormant', 'u', 'x', 'sse', 'x', now() + interval '1 d', true, now() - interval '31 d')`,
     );
-    // Every minute is the shortest time that a schedule of this form can say.
-    await server.query(`update cron.job set schedule = '* * * * *' where jobname = 'mcp-cleanup-transient-sessions'`);
+    // Every minute is the shortest time that a schedule of this form can say; at the start of the server comes sooner.
+    await server.query(`update cron.job set schedule = '@reboot'`);
+    await server.restart();
     const left = async (): Promise<unknown[]> =>
       (await server.query('select session_id from public.mcp_sessions order by 1')).map(({ session_id }) => session_id);
-    await waitFor(async () => (await left()).length < 3, { timeoutMs: 90_000, message: 'the job to run' });
+    await waitFor(async () => (await left()).length < 3, { timeoutMs: 90_000, message: 'the jobs to run' });
     expect(await left()).toEqual(['active', 'pending']);
   });
 
