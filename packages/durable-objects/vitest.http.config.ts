@@ -5,6 +5,7 @@ export default defineProject({
   test: {
     name: 'durable-objects (over HTTP)',
     include: ['test/http/**/*.test.ts'],
+    globalSetup: ['test/http/temporary-home.ts'],
     setupFiles: ['test/http/setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 30_000,

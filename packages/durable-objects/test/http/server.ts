@@ -1,6 +1,6 @@
 import { env } from 'cloudflare:workers';
 import { ValibotJsonSchemaAdapter } from '@tmcp/adapter-valibot';
-import type { LogLevel } from '@tmcp/session-manager';
+import type { LogLevel, StreamSessionManager } from '@tmcp/session-manager';
 import { HttpTransport } from '@tmcp/transport-http';
 import { SseTransport } from '@tmcp/transport-sse';
 import { McpServer } from 'tmcp';
@@ -17,6 +17,8 @@ const server = new McpServer(
 );
 // As in the README, at module scope: nothing may happen before a request.
 const sessions = durableObjectSessions({ keepAliveMs: 1_000 });
+/** For very many streams, whose keep-alives would be all that the machine has time for. */
+const { streams: quietStreams } = durableObjectSessions().sessionManager;
 const transport = new HttpTransport(server, { path: '/mcp', ...sessions });
 const { sessionManager } = sessions.namespace('sse');
 const sseTransport = new SseTransport(server, { path: '/sse', endpoint: '/message', sessionManager });
@@ -74,14 +76,14 @@ const QUESTIONS: Record<string, (query: URLSearchParams) => Promise<unknown>> = 
 };
 
 /** A stream as the transports open it, but with the `Last-Event-ID` that they leave out. */
-function openStream(request: Request, id: string): Response {
+function openStream(request: Request, id: string, manager: StreamSessionManager): Response {
   const lastEventId = request.headers.get('last-event-id');
   const body = new ReadableStream({
     start: async (controller) => {
-      await streams.create(id, controller, lastEventId === null ? {} : { lastEventId });
+      await manager.create(id, controller, lastEventId === null ? {} : { lastEventId });
       controller.enqueue(new TextEncoder().encode(': connected\n\n'));
     },
-    cancel: () => streams.delete(id),
+    cancel: () => manager.delete(id),
   });
   return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
 }
@@ -91,7 +93,9 @@ export async function respond(request: Request): Promise<Response> {
   const { pathname, searchParams } = new URL(request.url);
   const question = QUESTIONS[pathname];
   if (question) return Response.json(await question(searchParams));
-  if (pathname === '/stream') return openStream(request, searchParams.get('id') ?? '');
+  if (pathname === '/stream') {
+    return openStream(request, searchParams.get('id') ?? '', searchParams.has('quiet') ? quietStreams : streams);
+  }
   return (
     (await transport.respond(request)) ??
     (await sseTransport.respond(request)) ??

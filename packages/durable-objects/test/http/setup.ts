@@ -1,9 +1,7 @@
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { inject } from 'vitest';
 
 // wrangler neither reports nor asks anything of the network, and writes where nobody looks.
-const home = mkdtempSync(join(tmpdir(), 'tmcp-wrangler-'));
+const home = inject('temporaryHome');
 Object.assign(process.env, {
   HOME: home,
   XDG_CONFIG_HOME: home,

@@ -7,6 +7,7 @@ let backends = 0;
 // One shard: the kit asks for one order of all notifications, which is that of a shard.
 subscriptionManagerSuite({
   name: 'Durable Objects',
+  concurrent: true,
   setUp: async () => {
     backends += 1;
     const backend = `subscriptions-${backends}`;
