@@ -10,5 +10,7 @@ export default defineProject({
     name: 'durable-objects (in workerd)',
     include: ['test/object/**/*.test.ts'],
     testTimeout: 60_000,
+    // Files have nothing in common but workerd itself: their objects have other names. Starting one for each takes longer.
+    isolate: false,
   },
 });
