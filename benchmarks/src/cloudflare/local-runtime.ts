@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { onParentDeath } from 'test-support';
 import type { TestHarness, TestHarnessOptions, WorkerHandle } from 'wrangler';
 import { Deployment } from './deployment.ts';
 
@@ -31,10 +32,12 @@ export class LocalRuntime implements AsyncDisposable {
       WRANGLER_HIDE_BANNER: 'true',
       CLOUDFLARE_CF_FETCH_ENABLED: 'false',
     });
+    const callOff = onParentDeath('rm -rf "$1"', home);
     const leave = async (): Promise<void> => {
       restoreEnvironment();
       // wrangler may still be writing its log.
       await rm(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+      callOff();
     };
     const { createTestHarness } = await import('wrangler');
     const harness = createTestHarness({

@@ -71,7 +71,7 @@ export class WorkerStream {
   #early: ToWorker[] = [];
   #crowded = false;
   #acked = 0;
-  #ackedAt = 0;
+  #acknowledges: ReturnType<typeof setTimeout> | undefined;
   #ticker: ReturnType<typeof setInterval> | undefined;
   /** Its claim is on its way, or was. */
   #connected: Promise<void> | undefined;
@@ -260,6 +260,7 @@ export class WorkerStream {
       counters.delivered += 1;
       if (replayed) counters.replayed += 1;
     }
+    this.#acknowledgeSoon();
   }
 
   #frame(seq: number, data: string): Uint8Array {
@@ -318,23 +319,26 @@ export class WorkerStream {
       this.#stopTicking();
       return;
     }
-    const { keepAliveMs, heartbeatMs } = this.#options.delivery;
+    const { keepAliveMs } = this.#options.delivery;
     this.#socket.tick();
-    if (this.#settled && keepAliveMs > 0 && !this.#local.keepAlive(keepAliveMs)) {
-      void this.cancel();
-      return;
-    }
-    const now = performance.now();
-    const { position } = this.#local;
-    if (this.#state === 'live' && position > this.#acked && now - this.#ackedAt >= heartbeatMs) {
+    if (this.#settled && keepAliveMs > 0 && !this.#local.keepAlive(keepAliveMs)) void this.cancel();
+  }
+
+  /** At most one message per heartbeat, however much was handed over in it; none while nothing is. */
+  #acknowledgeSoon(): void {
+    this.#acknowledges ??= setTimeout(() => {
+      this.#acknowledges = undefined;
+      const { position } = this.#local;
+      // While it replays, its pulls say so.
+      if (this.#state !== 'live' || position <= this.#acked) return;
       this.#acked = position;
-      this.#ackedAt = now;
       this.#socket.send({ type: 'ack', position });
-    }
+    }, this.#options.delivery.heartbeatMs);
   }
 
   #stopTicking(): void {
     clearInterval(this.#ticker);
+    clearTimeout(this.#acknowledges);
   }
 
   #over(): void {
