@@ -2,21 +2,28 @@ import { mkdtemp, readdir, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FileStorageBackend } from '@tmcp/session-store/file';
-import { type NodeProcess, spawnNode } from 'test-support';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type NodeProcess, spawnNode, waitFor } from 'test-support';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { COMPILED } from '../compiled-programs.ts';
 
 const WRITERS = 8;
 /** Of all processes together, at random moments. */
 const KILLS = 200;
-/** Much longer than a living writer holds the lock. */
-const HELD_LONG_MS = 400;
+/** At the same time, for a process takes a while to start again. */
+const KILLERS = 2;
+/** Longer than a living writer holds the lock, as a rule. */
+const HELD_LONG_MS = 150;
 const PROGRAM = new URL('./programs/writer.ts', import.meta.url);
 
 type Told = { created?: string; counted?: number; deleting?: string; deleted?: string };
 
 let folder: string;
 let path: string;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const until = (condition: () => boolean): Promise<unknown> =>
+  waitFor(async () => condition(), { timeoutMs: 60_000, message: 'a writer to get on' });
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'session-file-'));
@@ -34,7 +41,7 @@ afterEach(async () => {
 async function ageLocks(ended: AbortSignal): Promise<void> {
   const lock = `${path}.lock`;
   while (!ended.aborted) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause(20);
     const since = (await stat(lock).catch(() => undefined))?.mtimeMs;
     if (since === undefined || Date.now() - since < HELD_LONG_MS) continue;
     // Gone meanwhile, if it fails.
@@ -60,6 +67,8 @@ describe('many processes on one file', () => {
     const deleting = new Set<string>();
     const deleted = new Set<string>();
     let counted = 0;
+    /** Messages of all writers. */
+    let messages = 0;
     const counts = new Set<number>();
     let started = 0;
     const start = async (): Promise<NodeProcess> => {
@@ -67,6 +76,7 @@ describe('many processes on one file', () => {
       const writer = await spawnNode(PROGRAM, [path, `w${started}`, '4000'], COMPILED);
       writer.onMessage((message) => {
         const told = message as Told;
+        messages += 1;
         if (told.created !== undefined) created.add(told.created);
         if (told.deleting !== undefined) deleting.add(told.deleting);
         if (told.deleted !== undefined) deleted.add(told.deleted);
@@ -82,28 +92,34 @@ describe('many processes on one file', () => {
     };
     const writers = await Promise.all(Array.from({ length: WRITERS }, start));
     const outputs: string[] = [];
-    const ended = new AbortController();
-    const aging = ageLocks(ended.signal);
-    try {
-      await expect.poll(() => created.size, { timeout: 20_000 }).toBeGreaterThan(WRITERS);
-      for (let kills = 0; kills < KILLS; kills += 2) {
-        await new Promise((resolve) => setTimeout(resolve, Math.random() * 120));
-        // Two at a time: each takes a while to start again.
-        const victims = [kills, kills + 1].map((kill) => kill % WRITERS);
-        const exits = await Promise.all(victims.map((victim) => writers[victim]?.kill()));
-        for (const [at, victim] of victims.entries()) {
-          if (exits[at]?.signal !== 'SIGKILL') outputs.push(writers[victim]?.output ?? '');
-          writers[victim] = await start();
-        }
+    /** Kills one process after the other at a moment that nobody can foresee; one in four when something was written. */
+    const killer = async (first: number): Promise<void> => {
+      for (let kill = first; kill < KILLS; kill += KILLERS) {
+        const victim = kill % WRITERS;
+        const before = messages;
+        if (kill % 8 < KILLERS) await until(() => messages > before);
+        await pause(Math.random() * 60);
+        const exit = await writers[victim]?.kill();
+        if (exit?.signal !== 'SIGKILL') outputs.push(writers[victim]?.output ?? '');
+        writers[victim] = await start();
         JSON.parse(await readFile(path, 'utf8'));
       }
+    };
+    const ended = new AbortController();
+    // To the very end: the last ones that are killed leave a lock as well.
+    const aging = ageLocks(ended.signal);
+    onTestFinished(() => {
+      ended.abort();
+      return aging;
+    });
+    try {
+      await expect.poll(() => created.size, { timeout: 20_000 }).toBeGreaterThan(WRITERS);
+      await Promise.all(Array.from({ length: KILLERS }, (_, first) => killer(first)));
       expect(outputs).toEqual([]);
       const before = created.size;
       await expect.poll(() => created.size, { timeout: 20_000 }).toBeGreaterThan(before + WRITERS);
     } finally {
-      ended.abort();
-      await aging;
-      for (const writer of writers) await writer.kill();
+      await Promise.all(writers.map((writer) => writer.kill()));
     }
     const present = new Map(
       (await store.list('writers', { includeCredentials: true })).map((found) => [found.sessionId, found]),

@@ -1,6 +1,6 @@
 // One of several processes that write one session file. Its second argument names it, so that what it wrote is known.
 import { flushCompileCache } from 'node:module';
-import { FileStorageBackend } from '../../../src/index.ts';
+import { FileStorageBackend } from '../../../src/file/index.ts';
 
 const [path = '', name = '', operationTimeoutMs = '20000'] = process.argv.slice(2);
 const store = new FileStorageBackend({

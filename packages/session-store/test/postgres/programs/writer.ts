@@ -1,7 +1,8 @@
 // One of several processes that write one table. Its second argument names it, so that what it wrote is known.
 import { flushCompileCache } from 'node:module';
 import { Pool } from 'pg';
-import { PostgresStorageBackend, SessionStoreError } from '../../../src/index.ts';
+import { SessionStoreError } from '../../../src/errors.ts';
+import { PostgresStorageBackend } from '../../../src/postgres/index.ts';
 
 flushCompileCache();
 

@@ -1,6 +1,7 @@
 // One of several processes on one Redis: adds up a counter under its lock, and creates and deletes sessions of its own.
 import { flushCompileCache } from 'node:module';
-import { createRedisStorageBackend, SessionStoreError } from '../../../src/index.ts';
+import { SessionStoreError } from '../../../src/errors.ts';
+import { createRedisStorageBackend } from '../../../src/redis/index.ts';
 
 flushCompileCache();
 
