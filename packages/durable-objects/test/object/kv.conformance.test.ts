@@ -46,3 +46,10 @@ test('kv/published: what 0.3.0 wrote is read, and goes with its session', async 
   await expect(info.getClientInfo('old')).rejects.toMatchObject({ code: 'not-found' });
   expect(await kv.get('tmcp:client_info:old')).toBe(null);
 });
+
+test('kv/pages: subscribers are listed beyond the page of 1,000 that KV gives at once', async () => {
+  const info = new KVInfoSessionManager({ namespace: 'kv/pages', sendTimeoutMs: 60_000 });
+  const ids = Array.from({ length: 1_005 }, (_, index) => `s${index}`);
+  await Promise.all(ids.map((id) => info.addSubscription(id, 'mem://a')));
+  expect((await info.getSubscriptions('mem://a')).sort()).toEqual(ids.sort());
+});
