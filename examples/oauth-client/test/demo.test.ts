@@ -17,7 +17,7 @@ async function demo(environment: Record<string, string>): Promise<{ code: number
 }
 
 describe('the demo', () => {
-  it('oauth-client/file: holds on a file', { timeout: 120_000 }, async () => {
+  it('oauth-client/file: holds on a file', { timeout: 300_000 }, async () => {
     const { code, output } = await demo({});
     expect(output).toContain('7 of 7 steps held');
     expect(code).toBe(0);
@@ -31,7 +31,7 @@ describe('the demo', () => {
 });
 
 describeWith(kitRedisServer, 'the demo on Redis', () => {
-  it('oauth-client/redis: holds on Redis', { timeout: 120_000 }, async () => {
+  it('oauth-client/redis: holds on Redis', { timeout: 300_000 }, async () => {
     await using redis = await kitRedis();
     const { code, output } = await demo({ REDIS_URL: redis.url });
     expect(output).toContain('7 of 7 steps held');
