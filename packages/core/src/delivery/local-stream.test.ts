@@ -2,11 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { LocalStream } from './local-stream.ts';
 import { encodeText } from './text.ts';
 
-function openStream(): { stream: LocalStream; reader: ReadableStreamDefaultReader<Uint8Array> } {
+/** @param written what the host wrote before it handed the stream over */
+function openStream(written?: string): { stream: LocalStream; reader: ReadableStreamDefaultReader<Uint8Array> } {
   let controller: ReadableStreamDefaultController | undefined;
   const body = new ReadableStream<Uint8Array>({
     start: (started) => {
       controller = started;
+      if (written !== undefined) started.enqueue(encodeText(written));
     },
   });
   if (!controller) throw new Error('a stream starts in its constructor');
@@ -37,5 +39,22 @@ describe('LocalStream', () => {
     stream.push(3, encodeText('three'));
     expect(stream.unreadBytes()).toBe(5);
     expect(stream.finish(4)).toEqual({ detach: 2, sent: 2 });
+  });
+
+  it('local-stream/written-before: a quiet stream whose host wrote first ends in good order', async () => {
+    const { stream, reader } = openStream('retry: 500\n\n');
+    await reader.read();
+    const end = reader.read();
+    expect(stream.finish(4)).toEqual({ detach: 4, sent: 0 });
+    expect(await end).toEqual({ done: true, value: undefined });
+  });
+
+  it('local-stream/written-before-unread: what its client has not read was not delivered', async () => {
+    const { stream, reader } = openStream('retry: 500\n\n');
+    await reader.read();
+    stream.push(1, encodeText('one'));
+    expect(stream.unreadBytes()).toBe(3);
+    expect(stream.finish(4)).toEqual({ detach: 0, sent: 0 });
+    await expect(reader.read()).rejects.toThrow('reconnect to continue');
   });
 });

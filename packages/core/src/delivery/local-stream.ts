@@ -45,7 +45,7 @@ export class LocalStream {
   readonly claim: string;
   readonly lastEventId: string | undefined;
   readonly #controller: ReadableStreamDefaultController;
-  readonly #highWaterMark: number;
+  #highWaterMark: number;
 
   state: StreamState = 'claiming';
   /** The next older stream of the same session on this node, while it lasts. */
@@ -76,7 +76,8 @@ export class LocalStream {
     this.claim = claim;
     this.lastEventId = lastEventId;
     this.#controller = controller;
-    this.#highWaterMark = controller.desiredSize ?? 1;
+    // A host may have written something already: what is left of the default is not what an empty queue has.
+    this.#highWaterMark = Math.max(1, controller.desiredSize ?? 1);
   }
 
   /**
@@ -155,11 +156,14 @@ export class LocalStream {
   }
 
   #enqueue(chunk: Uint8Array): boolean {
+    const before = this.#controller.desiredSize;
     try {
       this.#controller.enqueue(chunk);
     } catch {
       return false; // the stream was cancelled, closed or errored; the caller releases it
     }
+    // The client was waiting and took it at once: this is the size of an empty queue, whatever its strategy.
+    if (chunk.length > 0 && before !== null && before === this.#controller.desiredSize) this.#highWaterMark = before;
     this.#lastWrite = performance.now();
     return true;
   }
