@@ -9,7 +9,7 @@ process.env.NODE_COMPILE_CACHE ??= fileURLToPath(new URL('node_modules/.cache/co
 export default defineConfig({
   test: {
     // Most tests wait for servers rather than compute: on two cores, vitest alone would run one file at a time.
-    maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
+    maxWorkers: Math.max(3, Math.floor(availableParallelism() / 2)),
     projects: [
       'packages/*/vitest*.config.ts',
       'examples/*/vitest*.config.ts',
