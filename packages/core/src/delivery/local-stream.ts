@@ -45,7 +45,10 @@ export class LocalStream {
   readonly claim: string;
   readonly lastEventId: string | undefined;
   readonly #controller: ReadableStreamDefaultController;
+  /** Size of an empty queue. */
   #highWaterMark: number;
+  /** It had something in it, or has no size at all: then the usual one is assumed until a client shows which. */
+  #isAssumed: boolean;
 
   state: StreamState = 'claiming';
   /** The next older stream of the same session on this node, while it lasts. */
@@ -76,8 +79,9 @@ export class LocalStream {
     this.claim = claim;
     this.lastEventId = lastEventId;
     this.#controller = controller;
-    // A host may have written something already: what is left of the default is not what an empty queue has.
-    this.#highWaterMark = Math.max(1, controller.desiredSize ?? 1);
+    const size = controller.desiredSize ?? 1;
+    this.#isAssumed = size < 1;
+    this.#highWaterMark = this.#isAssumed ? 1 : size;
   }
 
   /**
@@ -156,14 +160,17 @@ export class LocalStream {
   }
 
   #enqueue(chunk: Uint8Array): boolean {
-    const before = this.#controller.desiredSize;
+    const before = this.#isAssumed ? this.#controller.desiredSize : null;
     try {
       this.#controller.enqueue(chunk);
     } catch {
       return false; // the stream was cancelled, closed or errored; the caller releases it
     }
-    // The client was waiting and took it at once: this is the size of an empty queue, whatever its strategy.
-    if (chunk.length > 0 && before !== null && before === this.#controller.desiredSize) this.#highWaterMark = before;
+    if (before !== null && chunk.length > 0 && before === this.#controller.desiredSize) {
+      // The client was waiting and took it at once.
+      this.#highWaterMark = before;
+      this.#isAssumed = false;
+    }
     this.#lastWrite = performance.now();
     return true;
   }
