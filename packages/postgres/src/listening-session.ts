@@ -1,6 +1,6 @@
 import { type DriverClient, discard, type Row, runQuery } from './driver.ts';
 import { leavesConnectionUsable, toSessionError } from './errors.ts';
-import { withDeadline } from './pool-calls.ts';
+import { untilNoCollision, withDeadline } from './pool-calls.ts';
 import { quoted } from './schema/names.ts';
 
 /**
@@ -43,7 +43,10 @@ export class ListeningSession {
   query(text: string, values: readonly unknown[] = [], timeoutMs: number = this.#timeoutMs): Promise<Row[]> {
     const expires = performance.now() + timeoutMs;
     const answer = this.#queue
-      .then(() => withDeadline(timeoutMs, expires, runQuery(this.#client, text, values)))
+      .then(() => {
+        const run = (): Promise<Row[]> => runQuery(this.#client, text, values);
+        return withDeadline(timeoutMs, expires, untilNoCollision(run, expires));
+      })
       .catch((cause: unknown) => {
         if (!leavesConnectionUsable(cause)) void this.end(cause);
         throw toSessionError(cause);

@@ -118,7 +118,8 @@ function guardClient(client: DriverClient): void {
   client.on('error', ignore);
 }
 
-async function untilNoCollision<T>(work: () => Promise<T>, expires: number): Promise<T> {
+/** Runs what was called off because it met another transaction again: nothing of it was done. */
+export async function untilNoCollision<T>(work: () => Promise<T>, expires: number): Promise<T> {
   for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
     try {
       return await work();
