@@ -177,7 +177,7 @@ export type AppendAnswer =
       readonly last: number;
       /** One for each claim of the batch, in its order. */
       readonly claims: readonly ClaimAnswer[];
-      /** The backend has forgotten a batch that it had acknowledged: its log lost its tail. */
+      /** The backend has forgotten a batch that it had acknowledged: its log lost its tail, or others cleaned up after the node. */
       readonly gap: boolean;
     }
   /** Nothing was stored: the log lives in another epoch now. */

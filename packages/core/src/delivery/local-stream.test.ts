@@ -42,7 +42,7 @@ describe('LocalStream', () => {
   });
 
   it('local-stream/written-before: a quiet stream whose host wrote first ends in good order', async () => {
-    const { stream, reader } = openStream('retry: 500\n\n');
+    const { stream, reader } = openStream(': first\n\n');
     await reader.read();
     const end = reader.read();
     expect(stream.finish(4)).toEqual({ detach: 4, sent: 0 });
@@ -50,7 +50,7 @@ describe('LocalStream', () => {
   });
 
   it('local-stream/written-before-unread: what its client has not read was not delivered', async () => {
-    const { stream, reader } = openStream('retry: 500\n\n');
+    const { stream, reader } = openStream(': first\n\n');
     await reader.read();
     stream.push(1, encodeText('one'));
     expect(stream.unreadBytes()).toBe(3);

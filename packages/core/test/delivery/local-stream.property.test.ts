@@ -49,7 +49,7 @@ class Body {
     );
     if (!controller) throw new Error('a stream starts in its constructor');
     this.#controller = controller;
-    if (wroteBefore) this.#write('retry: 500\n\n');
+    if (wroteBefore) this.#write(': first\n\n');
     this.stream = new LocalStream('session', 'claim', controller, undefined);
     this.stream.startAfter(0);
     this.#reader = body.getReader();
