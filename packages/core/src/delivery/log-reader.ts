@@ -287,9 +287,8 @@ export class LogReader {
   #apply(part: Part): void {
     const streams = this.#host.streams();
     try {
-      const entries = decodePart(part);
-      this.#act(entries, streams, this.#host.notifications());
-      if (streams) this.recent.push(entries);
+      this.#act(decodePart(part), streams, this.#host.notifications());
+      if (streams) this.recent.push(part);
     } catch (cause) {
       // Every process reads it: what throws here would end them all, and again whenever they start.
       this.#host.report(

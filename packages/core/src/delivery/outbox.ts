@@ -197,6 +197,7 @@ export class Outbox {
           for (const each of taken) each.largeStored = false;
         }
         await this.#storeLarge(taken);
+        if (producer !== this.#producer) continue; // the log began anew meanwhile
         const epoch = this.#host.epoch();
         const position = { epoch, producer, number, acknowledged: this.#acknowledged };
         const answer = await this.#host.append({ ...position, ...content });

@@ -1,7 +1,10 @@
 import { SessionError } from '../errors.ts';
-import { attemptUntil } from './attempts.ts';
+import { attemptUntil, withinMs } from './attempts.ts';
 import { CallTime } from './call-time.ts';
 import type { Age } from './info-store.ts';
+
+/** What has not settled so long after its deadline never will. */
+export const LATE_MS = 100;
 
 export type Write = {
   readonly session: string;
@@ -18,6 +21,8 @@ export type WriteLimits = {
 };
 
 type Waiting = Write & {
+  /** `performance.now()` at its call. */
+  readonly calledAt: number;
   /** Never rejects. */
   readonly done: Promise<void>;
 };
@@ -39,6 +44,9 @@ type Lane = {
  * called later by what the predecessor's travel took at most. These are milliseconds, even when both waited seconds for a
  * backend that was down, and keep the order within a session without letting a late write pass a deletion that
  * another process called in between.
+ *
+ * Each write is stored or given up within its deadline, unless it belongs to a request that died, which on Workers takes
+ * its timers along: one that is late is passed over.
  */
 export class SessionWrites {
   readonly #limits: WriteLimits;
@@ -76,18 +84,19 @@ export class SessionWrites {
       );
     }
     const lane = this.#lanes.get(write.session) ?? this.#open(write.session);
-    const before = lane.waiting.at(-1)?.done ?? Promise.resolve();
+    const before = this.#settled(lane.waiting.at(-1)) ?? Promise.resolve();
     const called = CallTime.now();
     const stored = before.then(() => this.#store(write, called, lane));
-    lane.waiting.push({ ...write, done: stored.then(ignore, ignore) });
+    const waiting = { ...write, calledAt: called.at, done: stored.then(ignore, ignore) };
+    lane.waiting.push(waiting);
     this.#count += 1;
     this.#bytes += write.bytes;
-    return stored.finally(() => this.#removeFirst(lane));
+    return stored.finally(() => this.#remove(waiting, lane));
   }
 
   /** Resolves when everything that was called for this session so far is stored or given up; `undefined` if it is. */
   settledFor(session: string): Promise<void> | undefined {
-    return this.#lanes.get(session)?.waiting.at(-1)?.done;
+    return this.#settled(this.#lanes.get(session)?.waiting.at(-1));
   }
 
   /** The same for everything that may change who is subscribed to a URI. */
@@ -96,12 +105,19 @@ export class SessionWrites {
       waiting.filter((write) => write.concerns(uri)),
     );
     if (concerned.length === 0) return undefined;
-    return Promise.all(concerned.map(({ done }) => done)).then(ignore);
+    return Promise.all(concerned.map((write) => this.#settled(write))).then(ignore);
   }
 
   /** The same for everything. */
   async settledForAll(): Promise<void> {
-    await Promise.all([...this.#lanes.values()].map(({ waiting }) => waiting.at(-1)?.done));
+    await Promise.all([...this.#lanes.values()].map(({ waiting }) => this.#settled(waiting.at(-1))));
+  }
+
+  /** Resolves when a write is stored, given up or passed over; `undefined` when there is nothing to wait for. */
+  #settled(write: Waiting | undefined): Promise<void> | undefined {
+    if (write === undefined) return undefined;
+    const leftMs = write.calledAt + this.#limits.sendTimeoutMs + LATE_MS - performance.now();
+    return leftMs > 0 ? withinMs(leftMs, () => write.done).catch(ignore) : undefined;
   }
 
   #open(session: string): Lane {
@@ -136,13 +152,13 @@ export class SessionWrites {
     lane.floor = Math.min(answeredAt, told.at + answeredAt - sentAt);
   }
 
-  /** Writes of a lane settle in their order. */
-  #removeFirst(lane: Lane): void {
-    const write = lane.waiting.shift();
-    if (write === undefined) return;
-    this.#count -= 1;
-    this.#bytes -= write.bytes;
-    if (lane.waiting.length === 0) this.#lanes.delete(write.session);
+  /** With those that it has passed over. */
+  #remove(write: Waiting, lane: Lane): void {
+    for (const { session, bytes } of lane.waiting.splice(0, lane.waiting.indexOf(write) + 1)) {
+      this.#count -= 1;
+      this.#bytes -= bytes;
+      if (lane.waiting.length === 0) this.#lanes.delete(session);
+    }
   }
 }
 

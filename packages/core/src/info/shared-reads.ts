@@ -17,7 +17,7 @@ type SharedRead = {
 /**
  * Lets the three getters of one POST share one round trip. The transports call them one after the other and await
  * each, so the second is not called before the first has its answer. But it follows at once: between the arrival of a
- * row and the call of the next getter lie only microtasks, no timer and no input. So a row is handed on to the end of
+ * row and the call of the next getter lie only microtasks, no timer and no input. So a row is handed on within
  * the turn of the event loop in which it arrived, each field once, and not a moment longer: nothing that another
  * process has answered since can be missed. A write of this process ends the handing on as well.
  *
@@ -58,7 +58,7 @@ export class SharedReads {
     };
     const arrived = (): void => {
       read.state = 'arrived';
-      afterThisTurn(() => this.#end(id, read));
+      void withinThisTurn(() => this.#end(id, read));
     };
     row.then(arrived, arrived);
     this.#reads.set(id, [...(this.#reads.get(id) ?? []), read]);
@@ -76,6 +76,14 @@ function isOpen(read: SharedRead, field: InfoField): boolean {
   return read.state === 'collecting' || (read.state === 'arrived' && read.taken[field] < read.readers);
 }
 
-/** `setImmediate` runs before the next input is looked at. Where it does not exist, a timer comes closest. */
-const afterThisTurn: (run: () => void) => void =
-  typeof setImmediate === 'function' ? (run) => void setImmediate(run) : (run) => void setTimeout(run, 0);
+/** More microtasks than lie between a row and the next getter of a POST, and few enough to cost nothing. */
+const MICROTASKS = 100;
+
+/**
+ * Before the next input is looked at: microtasks all run first. Timers, and what some runtimes call `setImmediate`, may
+ * let an answer pass that is there already.
+ */
+async function withinThisTurn(run: () => void): Promise<void> {
+  for (let i = 0; i < MICROTASKS; i += 1) await undefined;
+  run();
+}

@@ -12,7 +12,7 @@ import { InCallOrder } from './in-call-order.ts';
 import type { StoredInfoSettings } from './info-options.ts';
 import type { InfoField, InfoRow, InfoStore } from './info-store.ts';
 import { decodeInfo, encodeInfo } from './info-values.ts';
-import { SessionWrites, type Write } from './session-writes.ts';
+import { LATE_MS, SessionWrites, type Write } from './session-writes.ts';
 import { SharedReads } from './shared-reads.ts';
 
 /** Counters since the manager was made, and what waits now. */
@@ -45,7 +45,7 @@ export class StoredInfoSessionManager extends InfoSessionManager implements Asyn
   readonly #report: ErrorHandler;
   readonly #writes: SessionWrites;
   readonly #reads: SharedReads;
-  readonly #lists = new InCallOrder();
+  readonly #lists: InCallOrder;
   readonly #counts = { reads: 0, lists: 0, writes: 0, retries: 0, failures: 0 };
   #closing: Promise<void> | undefined;
 
@@ -55,6 +55,7 @@ export class StoredInfoSessionManager extends InfoSessionManager implements Asyn
     this.#sendTimeoutMs = settings.sendTimeoutMs;
     this.#report = guardErrorHandler(settings.onError);
     this.#writes = new SessionWrites(settings);
+    this.#lists = new InCallOrder(settings.sendTimeoutMs + LATE_MS);
     this.#reads = new SharedReads((id) => this.#readRow(id));
   }
 

@@ -110,6 +110,32 @@ describe('the outbox', () => {
     outbox.close(new SessionError('closed', 'closed'));
   });
 
+  it('outbox/epoch-while-large: what is stored beside a log that begins anew meanwhile goes into the new one, large payload and all', async () => {
+    let epoch = 'first';
+    const large: string[] = [];
+    const sent: Sent[] = [];
+    const { outbox } = makeOutbox({
+      epoch: () => epoch,
+      putLarge: async () => {
+        large.push(epoch);
+        if (large.length > 1) return;
+        epoch = 'second';
+        outbox.renewProducer();
+      },
+      append: async (batch) => {
+        sent.push(batch);
+        return { state: 'stored', last: 1, claims: [], gap: false };
+      },
+    });
+    outbox.renewProducer();
+    await outbox.send(payload('x'.repeat(100_000)));
+    expect(large).toEqual(['first', 'second']);
+    expect(sent).toMatchObject([{ epoch: 'second', number: 1, acknowledged: 0 }]);
+    // A later one goes on under the same name.
+    await outbox.send(payload('y'));
+    expect(sent[1]).toMatchObject({ producer: sent[0]?.producer, number: 2, acknowledged: 1 });
+  });
+
   it('outbox/closed-in-flight: what is refused at close counts no more, whatever becomes of it', async () => {
     let answer: ((answer: { state: 'stored'; last: number; claims: []; gap: false }) => void) | undefined;
     const { outbox } = makeOutbox({

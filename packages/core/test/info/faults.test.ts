@@ -27,6 +27,28 @@ afterEach(() => {
 
 const run = (ms = 60_000) => vi.advanceTimersByTimeAsync(ms);
 
+describe('a request that dies, as on Workers', () => {
+  it('takes its timers along: what it has begun is passed over, and holds up nobody for ever', async () => {
+    store.before = () => new Promise(() => undefined);
+    void info.setLogLevel('s', 'debug');
+    void info.getSubscriptions('test://r');
+    await run(1);
+    vi.clearAllTimers();
+    store.before = () => undefined;
+    await run(5_000);
+    void info.addSubscription('s', 'test://r');
+    const set = info.setLogLevel('s', 'error');
+    const listed = info.getSubscriptions('test://r');
+    await run(6_000);
+    await set;
+    expect(await listed).toEqual(['s']);
+    expect(await info.getLogLevel('s')).toBe('error');
+    expect(info.stats()).toMatchObject({ pendingWrites: 0, pendingBytes: 0 });
+    await info.close();
+    expect(errors).toEqual([]);
+  });
+});
+
 describe('a backend that is away', () => {
   it('gets the writes when it is back, in call order', async () => {
     store.before = fail('unavailable');
