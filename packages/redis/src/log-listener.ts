@@ -40,6 +40,9 @@ export class LogListener {
   #position = 0;
   #redis: Redis | undefined;
   #isUp = false;
+  #life = 0;
+  /** The newest life that was seen where the log is. */
+  #lifeSeen = 0;
   #isClosed = false;
   #wake: (() => void) | undefined;
   #ended: Promise<void> = Promise.resolve();
@@ -56,6 +59,11 @@ export class LogListener {
     return this.#isUp;
   }
 
+  /** Which of its connections this one has, counted from 1. */
+  get life(): number {
+    return this.#life;
+  }
+
   /** Everything up to this position was handed over, or is read by the node: it lay there when this connected. */
   get position(): number {
     return this.#position;
@@ -68,10 +76,27 @@ export class LogListener {
     this.#ended = this.#live(redis);
   }
 
+  /** What this process wrote is stored: where it is what comes next, it need not travel back. */
+  wrote(parts: readonly Part[]): void {
+    const news = parts.filter(({ last }) => last > this.#position);
+    const [first] = news;
+    if (first && this.#isUp && first.last - first.count === this.#position) this.#handOver(news);
+  }
+
   /** The log began anew: nothing will ever come after where this reader stands. */
   restart(position: number): void {
     this.#position = position;
     endConnection(this.#redis);
+  }
+
+  /**
+   * The server that answers calls was asked whether this reader is subscribed there. One that was and is not any more
+   * reads on from a server that calls have left: others would take this process for gone, and nothing new would come.
+   */
+  looked(life: number, isSubscribed: boolean): void {
+    if (life !== this.#life || !this.#isUp) return;
+    if (isSubscribed) this.#lifeSeen = life;
+    else if (this.#lifeSeen === life) endConnection(this.#redis);
   }
 
   async close(): Promise<void> {
@@ -93,6 +118,7 @@ export class LogListener {
       await redis.subscribe(this.#channel);
       this.#assertOpen();
       this.#isUp = true;
+      this.#life += 1;
       return redis;
     } catch (error) {
       endConnection(redis);
@@ -146,8 +172,8 @@ export class LogListener {
         const bytes = parts.reduce((sum, { head, data }) => sum + head.length + data.length, 0);
         if (bytes > MANY_BYTES) count = Math.max(1, count >> 1);
         else if (bytes < FEW_BYTES) count = Math.min(MOST_PARTS, count * 2);
-        this.#position = parts.at(-1)?.last ?? this.#position;
-        if (parts.length > 0) this.#host.heard(parts);
+        // What this process wrote meanwhile may be among them, and was handed over.
+        this.#handOver(parts.filter(({ last }) => last > this.#position));
         atOnce = performance.now() - asked < AT_ONCE_MS ? atOnce + 1 : 0;
         if (atOnce >= BUSY_AFTER && parts.length < count) await this.#pause(BREATHER_MS);
       }
@@ -155,6 +181,13 @@ export class LogListener {
       return toSessionError(error);
     }
     return new SessionError('unavailable', 'the reading connection to Redis was ended');
+  }
+
+  #handOver(parts: readonly Part[]): void {
+    const newest = parts.at(-1);
+    if (!newest) return;
+    this.#position = newest.last;
+    this.#host.heard(parts);
   }
 
   #pause(ms: number): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Part } from '@tmcp/session-manager';
+import type { Batch, Part } from '@tmcp/session-manager';
 
 /** The one value of a part in the stream: its head, a line break (JSON has none), its data. */
 export function encodeBody({ head, data }: { readonly head: string; readonly data: string }): string {
@@ -18,6 +18,19 @@ export function decodeEntries(entries: unknown): Part[] {
       head: body.slice(0, end),
       data: body.slice(end + 1),
     };
+  });
+}
+
+/**
+ * A batch as it is read, once it is stored: the tokens are those of the script `append`.
+ *
+ * @param last position of its last operation
+ */
+export function partsOf({ epoch, producer, number, parts }: Batch, last: number): Part[] {
+  let position = last - parts.reduce((sum, { count }) => sum + count, 0);
+  return parts.map(({ count, head, data }, index) => {
+    position += count;
+    return { epoch, last: position, count, token: `${producer}:${number}:${index + 1}`, head, data };
   });
 }
 

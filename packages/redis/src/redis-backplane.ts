@@ -17,7 +17,7 @@ import {
 import { appendValues, decodeAppendAnswer } from './append-call.ts';
 import { type LogKeys, logKeys } from './keys.ts';
 import { LogListener } from './log-listener.ts';
-import { decodeEntries } from './parts.ts';
+import { decodeEntries, partsOf } from './parts.ts';
 import type { RedisConnection } from './redis-connection.ts';
 import { append } from './scripts/append.ts';
 import { maintain } from './scripts/maintain.ts';
@@ -87,18 +87,21 @@ export class RedisBackplane implements Backplane {
   async beat({ node, cursor, check }: Beat): Promise<BeatAnswer> {
     const isUp = this.#listener?.isUp ? '1' : '0';
     const timeoutMs = Math.min(BEAT_TIMEOUT_MS, this.#connection.callTimeoutMs);
-    const values = [randomEpoch(), this.#waits, node, cursor ?? '', check ?? '', isUp];
+    const values = [randomEpoch(), this.#waits, node, cursor ?? '', check ?? '', isUp, this.#channelOf(node)];
     const heardBefore = this.#listener?.position ?? 0;
+    const life = this.#listener?.life ?? 0;
     const answer = await this.#run(beat, this.#lifeKeys(), values, timeoutMs);
-    const [epoch, head, trimmed, token, unknown, time] = answer as [
+    const [epoch, head, trimmed, token, unknown, time, subscribers] = answer as [
       string,
       string,
       string,
       string | null,
       string,
       string,
+      number | string,
     ];
     if (Number(head) < heardBefore) this.#listener?.restart(Number(head));
+    else this.#listener?.looked(life, Number(subscribers) > 0);
     return {
       epoch,
       head: Number(head),
@@ -113,8 +116,13 @@ export class RedisBackplane implements Backplane {
     const { head, log, producers, answers, claims, nodes, marks } = this.#keys;
     const keys = [head, log, producers, answers, claims, nodes, marks];
     this.#assertOpen();
-    const values = appendValues(batch, this.#connection.wait !== undefined);
-    return decodeAppendAnswer(await this.#connection.runConfirmed(append, keys, values));
+    const isConfirmed = this.#connection.wait !== undefined;
+    const answer = decodeAppendAnswer(
+      await this.#connection.runConfirmed(append, keys, appendValues(batch, isConfirmed)),
+    );
+    // Where replicas confirm, a fail-over is no new epoch: then only what was read shows what the log really holds.
+    if (answer.state === 'stored' && !isConfirmed) this.#listener?.wrote(partsOf(batch, answer.last));
+    return answer;
   }
 
   async read(after: number): Promise<LogPage> {

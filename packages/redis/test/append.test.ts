@@ -42,6 +42,21 @@ describe('append', () => {
     expect((await first?.backplane.read(0))?.parts).toEqual(first?.heard.parts);
   });
 
+  it('append/own-at-once: what a node has written itself it need not read: it is heard with the answer, once', async () => {
+    const [node, other] = [await open('own-at-once'), await open('own-at-once')];
+    const producer = new Producer(node);
+    for (let i = 0; i < 50; i += 1) {
+      const { last } = await producer.append([frame('a', `own ${i}`), frame('b', 'x')]);
+      expect(node.heard.parts.at(-1)?.last).toBe(last);
+    }
+    const { last } = await new Producer(other).append([frame('a', 'of another')]);
+    await waitFor(() => node.heard.parts.at(-1)?.last === last);
+    // Not what comes behind something that it has not heard.
+    await Promise.all([producer, new Producer(other)].map((each) => each.append([frame('a', 'at the same time')])));
+    await waitFor(() => node.heard.parts.at(-1)?.last === last + 2);
+    expect(node.heard.parts).toEqual((await node.backplane.read(0)).parts);
+  });
+
   it('append/retry-same-answer: a batch that comes again is not stored again and gets its first answer, claims included', async () => {
     const node = await open();
     const producer = new Producer(node);

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { SessionError, type SessionErrorCode } from '@tmcp/session-manager';
 import { Redis } from 'ioredis';
-import { freePort, type RedisServer, startRedis } from 'test-support';
+import { freePort, type RedisServer, startRedis, waitFor } from 'test-support';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import {
   RedisInfoSessionManager,
@@ -107,6 +107,25 @@ describe('bad input', () => {
   it('bad-input/database: a number that the server has not is refused, where the driver would take number 0', async () => {
     await expectRefusal({ url: as('', 'top-secret-password', '/99') }, 'refused', /check the end of "url"/);
     expect(await server.command('DBSIZE')).toBe(0);
+  });
+
+  it('bad-input/replica: one that only reads says so, and works as soon as it is the master', async () => {
+    const settings = {
+      appendonly: 'yes',
+      replicaof: `${server.host} ${server.port}`,
+      masterauth: 'top-secret-password',
+    };
+    await using replica = await startRedis({ settings });
+    await waitFor(async () => (await replica.info('master_link_status')) === 'up');
+    const { streams, info } = managers({ url: replica.url });
+    const readOnly = { code: 'unavailable', message: expect.stringContaining('it is a replica') };
+    await expect(streams.has('s')).rejects.toMatchObject(readOnly);
+    await expect(streams.publish(['s'], 'data: x\n\n')).rejects.toMatchObject({ code: 'timeout', cause: readOnly });
+    await expect(info.setLogLevel('s', 'debug')).rejects.toMatchObject(readOnly);
+    expect(await streams.health()).toMatchObject({ ok: false, error: readOnly });
+    await replica.command('REPLICAOF', 'NO', 'ONE');
+    await info.setLogLevel('s', 'debug');
+    await expect.poll(() => streams.has('s').catch(() => 'refused'), { timeout: 10_000 }).toBe(false);
   });
 
   it.each<[string, string]>([

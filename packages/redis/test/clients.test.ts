@@ -1,5 +1,5 @@
 import { Cluster, Redis } from 'ioredis';
-import { Redis as Redis5 } from 'ioredis-5';
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis-5';
 import { type RedisCluster, type RedisServer, redisServer, startRedis, startRedisCluster, waitFor } from 'test-support';
 import { describeWith } from 'test-support/vitest';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -196,6 +196,13 @@ describeWith(redisServer, 'clients of a Cluster', () => {
     expect(await useTwo({ client })).toEqual([]);
     expect(client.status).toBe('ready');
     expect(await client.set('of-the-application', '1')).toBe('OK');
+  });
+
+  it('clients/cluster-version-5: one of the older driver works and stays open', async () => {
+    const client = new Cluster5(cluster.hosts.slice(0, 3));
+    expect(await useTwo({ client })).toEqual([]);
+    expect(await client.set('of-the-application', '1')).toBe('OK');
+    client.disconnect();
   });
 
   it('clients/cluster-replicas: replicas are never asked, for they can be behind', async () => {

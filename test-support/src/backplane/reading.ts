@@ -26,6 +26,18 @@ export function readingSuite(open: OpenNodes): void {
       expect(pages.length).toBeLessThanOrEqual(4);
     });
 
+    it('read/mixed: a page of small parts with large ones behind them is no larger', async () => {
+      const node = await open();
+      const producer = new Producer(node);
+      for (let i = 0; i < 40; i += 1) await producer.append([frame('a', 'x'.repeat(i < 3 ? 10 : 200_000))]);
+      let position = 0;
+      while (position < 40) {
+        const { parts } = await node.backplane.read(position);
+        expect(parts.reduce((sum, { data }) => sum + data.length, 0)).toBeLessThan(1024 * 1024 + 200_000);
+        position = parts.at(-1)?.last ?? expect.unreachable();
+      }
+    });
+
     it('read/inside-a-part: a position inside a part begins with that part', async () => {
       const node = await open();
       await new Producer(node).append([part('[["a",1],["a",1],["a",1]]', 'abc', 3), frame('a', 'd')]);

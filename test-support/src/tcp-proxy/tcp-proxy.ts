@@ -25,7 +25,7 @@ export class TcpProxy implements AsyncDisposable {
 
   readonly host: string = '127.0.0.1';
   readonly port: number;
-  readonly #target: { readonly host: string; readonly port: number };
+  #target: { readonly host: string; readonly port: number };
   readonly #server: Server;
   readonly #connections: Set<ProxiedConnection> = new Set();
   readonly #labels: Map<string, Match> = new Map();
@@ -100,6 +100,11 @@ export class TcpProxy implements AsyncDisposable {
       this.#server.listen(this.port, this.host);
       await once(this.#server, 'listening');
     }
+  }
+
+  /** From now on new connections lead to another server; open ones stay, as with a balancer that leaves them alone. */
+  leadTo({ host, port }: { readonly host: string; readonly port: number }): void {
+    this.#target = { host, port };
   }
 
   /**

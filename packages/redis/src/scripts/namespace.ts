@@ -52,8 +52,9 @@ end
 
 /**
  * KEYS head nodes log producers answers marks times large large-times claims. ARGV new epoch, '1' when replicas confirm
- * appends, node, cursor or '', position to check or '', '1' when the node's reading connection is up.
- * Answers {epoch, head, trimmed, token or nil, unknown, time}.
+ * appends, node, cursor or '', position to check or '', '1' when the node's reading connection is up, the channel that
+ * this one is subscribed to.
+ * Answers {epoch, head, trimmed, token or nil, unknown, time, count of subscribers}.
  */
 export const beat: Script = new Script(`
 local head, nodes, log, claims = KEYS[1], KEYS[2], KEYS[3], KEYS[10]
@@ -72,7 +73,8 @@ if since or ARGV[4] == '' then
 end
 local check = (ARGV[5] == '' and pos or ARGV[5]) .. '-0'
 local entry = redis.call('XRANGE', log, check, check)[1]
-return {epoch, pos, trimmed, entry and entry[2][4] or false, since and '0' or '1', now}
+return {epoch, pos, trimmed, entry and entry[2][4] or false, since and '0' or '1', now,
+  redis.call('PUBSUB', 'NUMSUB', ARGV[7])[2]}
 `);
 
 /** The same keys. ARGV new epoch, '1' when replicas confirm appends. Answers {epoch, head}. */

@@ -6,16 +6,20 @@ import { Script } from '../script.ts';
  */
 export const read: Script = new Script(`
 local h = redis.call('HMGET', KEYS[1], 'epoch', 'trimmed')
-local found, bytes, from = {}, 0, '(' .. ARGV[1] .. '-0'
+local found, bytes, from, entries, asked = {}, 0, '(' .. ARGV[1] .. '-0', nil, 1
 repeat
-  local entries = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', 16)
+  entries = redis.call('XRANGE', KEYS[2], from, '+', 'COUNT', asked)
+  if #entries < asked then asked = 0 end
   for _, entry in ipairs(entries) do
     if bytes >= 1048576 then break end
     found[#found + 1] = entry
     bytes = bytes + #entry[2][8]
+    from = '(' .. entry[1]
   end
-  if #entries > 0 then from = '(' .. entries[#entries][1] end
-until #entries < 16 or bytes >= 1048576
+  -- As many as fill the rest, if they are as large as those before: what is read in vain is copied all the same.
+  local fitting = math.ceil((1048576 - bytes) / math.max(bytes / math.max(#found, 1), 16))
+  asked = math.min(asked * 4, fitting)
+until asked < 1
 return {h[1] or '', h[2] or '0', found}
 `);
 

@@ -75,6 +75,44 @@ describe.concurrent('a Cluster', () => {
     expect(rig.reportsBeside(...HARMLESS, 'discontinuity', 'not-resumed')).toEqual([]);
   });
 
+  for (const way of ['planned', 'killed']) {
+    it(`faults/cluster-fail-over-${way}: what replication may have lost is said once, streams end once, and clients go on`, async () => {
+      await using own = await startRedisCluster({ masters: 3, replicasPerMaster: 1 });
+      await using rig = new ClientRig(() => {
+        const client = new Cluster(own.hosts);
+        client.on('error', () => undefined);
+        return client;
+      });
+      const nodes = [rig.node({ heartbeatMs: 200 }), rig.node({ heartbeatMs: 200 })] as const;
+      const clients = await rig.connected(8);
+      const slot = Number(await own.nodes[0]?.command('CLUSTER', 'KEYSLOT', KEYS.head));
+      const index = Math.floor((slot * 3) / 16_384);
+      const [master, replica] = [own.nodes[index], own.nodes[index + 3]] as [RedisServer, RedisServer];
+      await using load = rig.load();
+      await sleep(300);
+      const since = performance.now();
+      if (way === 'killed') await master.kill();
+      // The servers give it up after five seconds without a word; an operator asks again.
+      let askedAt = Number.NEGATIVE_INFINITY;
+      const isMaster = async (): Promise<boolean> => {
+        if (way === 'planned' && performance.now() - askedAt > 6_000) {
+          askedAt = performance.now();
+          await replica.command('CLUSTER', 'FAILOVER');
+        }
+        return (await replica.info('role')) === 'master';
+      };
+      await waitFor(isMaster, { timeoutMs: 30_000 });
+      figure(`cluster, ${way}: another master after`, performance.now() - since);
+      await waitFor(() => clients.every(({ line }) => line.state !== 'open'), { timeoutMs: 20_000 });
+      await load.stop();
+      await startsAnew({ rig, nodes }, since);
+      expect(Object.keys(rig.ledger.refusals).filter((code) => !['discontinuity', 'timeout'].includes(code))).toEqual(
+        [],
+      );
+      expect(rig.reportsBeside(...HARMLESS, 'discontinuity', 'not-resumed')).toEqual([]);
+    });
+  }
+
   it('faults/cluster-away: while no master answers every call ends by its deadline, and so does close', async () => {
     await using own = await startRedisCluster({ masters: 3 });
     const client = new Cluster(own.hosts);

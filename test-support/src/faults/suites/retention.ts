@@ -7,9 +7,18 @@ import type { TestNode } from '../test-node.ts';
 
 const SMALL = { maxLogBytes: 100_000, heartbeatMs: 100 };
 
-/** Writes four times what the log may hold, and waits until it was trimmed beyond a position. */
-async function overtake(rig: FaultRig, node: TestNode, position: number): Promise<void> {
-  for (let i = 0; i < 100; i += 1) await rig.publish(node, ['nobody'], 'x'.repeat(4_000));
+/**
+ * Writes four times what the log may hold, and waits until it was trimmed beyond a position.
+ *
+ * @param keepsUp the process that is not to be overtaken, only a stream of it: it is waited for
+ */
+async function overtake(rig: FaultRig, node: TestNode, position: number, keepsUp?: TestNode): Promise<void> {
+  for (let i = 0; i < 100; i += 1) {
+    await rig.publish(node, ['nobody'], 'x'.repeat(4_000));
+    if (!keepsUp || i % 10 !== 0) continue;
+    const head = await headOf(rig);
+    await waitFor(async () => Number((await keepsUp.stats()).cursor) >= head);
+  }
   await waitFor(async () => (await rig.head()).trimmed > position);
 }
 
@@ -87,7 +96,7 @@ export function retentionSuite(makeRig: MakeRig): void {
       const opening = client.connect(node, { resume: true });
       client.line.pause();
       await opening;
-      await overtake(rig, other, await headOf(rig));
+      await overtake(rig, other, await headOf(rig), node);
       client.line.resume();
       await waitFor(() => client.hints === 3);
       // It has read the beginning of its replay, then the hints, and what comes now.
