@@ -84,14 +84,16 @@ export function describeReadme(options: ReadmeOptions): void {
 /**
  * What TypeScript has to say of the blocks of several files of a package; empty when all is well. Most of a check is reading
  * what the blocks import, which is done once here.
+ *
+ * @param types packages of global types, in place of those that the package itself is compiled with
  */
-export async function typeErrorsOf(root: URL, readmes: readonly URL[]): Promise<string> {
+export async function typeErrorsOf(root: URL, readmes: readonly URL[], types?: readonly string[]): Promise<string> {
   const blocks = readmes.flatMap((readme) => {
     const path = fileURLToPath(readme);
     const code = new Markdown(readFileSync(path, 'utf8')).blocks.filter(({ language }) => /^[jt]s$/.test(language));
     return code.map((block) => ({ ...block, page: basename(path) }));
   });
-  const snippets = new Snippets(fileURLToPath(root), blocks);
+  const snippets = new Snippets(fileURLToPath(root), blocks, types);
   try {
     return await snippets.typeErrors();
   } finally {

@@ -43,8 +43,11 @@ export function kindOf({ text }: Block): SnippetKind {
 export class Snippets {
   readonly #directory: string;
 
-  /** @param root folder of the package whose name and dependencies the blocks import */
-  constructor(root: string, blocks: readonly Block[]) {
+  /**
+   * @param root folder of the package whose name and dependencies the blocks import
+   * @param types packages of global types, in place of those that the package itself is compiled with
+   */
+  constructor(root: string, blocks: readonly Block[], types?: readonly string[]) {
     this.#directory = mkdtempSync(join(root, '.readme-'));
     for (const block of blocks) {
       writeFileSync(join(this.#directory, fileName(block)), '\n'.repeat(block.line - 1) + block.text);
@@ -54,7 +57,7 @@ export class Snippets {
       JSON.stringify({
         extends: '../tsconfig.json',
         // Examples are not libraries: what they declare is for themselves.
-        compilerOptions: { declaration: false, isolatedDeclarations: false, moduleDetection: 'force' },
+        compilerOptions: { declaration: false, isolatedDeclarations: false, moduleDetection: 'force', types },
         include: ['*line-*.ts'],
       }),
     );

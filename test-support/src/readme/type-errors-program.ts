@@ -8,7 +8,7 @@ import ts from 'typescript';
 const directory = process.argv[2] ?? '.';
 const path = join(directory, 'tsconfig.json');
 const { config, error } = ts.readConfigFile(path, ts.sys.readFile);
-const { options, fileNames, errors } = ts.parseJsonConfigFileContent(config, ts.sys, directory);
+const { options, fileNames, errors } = ts.parseJsonConfigFileContent(config, ts.sys, directory, undefined, path);
 const program = ts.createProgram(fileNames, options);
 const found = [
   ...(error ? [error] : []),

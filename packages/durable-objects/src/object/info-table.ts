@@ -90,7 +90,7 @@ export class InfoTable {
     this.#remove(session, called);
     this.#sql.exec(
       `INSERT INTO info_session (sid, deleted, used, ttl) VALUES (?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET deleted = max(coalesce(deleted, 0), excluded.deleted)`,
+       ON CONFLICT DO UPDATE SET deleted = max(coalesce(deleted, 0), excluded.deleted), used = excluded.used`,
       ...[session, called, now, ttlMs],
     );
   }

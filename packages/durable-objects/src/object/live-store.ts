@@ -1,5 +1,5 @@
 import type { Release, ShardBatch } from '../protocol.ts';
-import type { Appended, ClaimOutcome, ResumeOutcome, ShardStore } from './shard-store.ts';
+import type { Appended, ClaimOutcome, Expired, ResumeOutcome, ShardStore } from './shard-store.ts';
 
 /**
  * What is left where the class was deployed with `new_classes`, which can never use SQL: who holds a session, in memory.
@@ -53,7 +53,7 @@ export class LiveStore implements ShardStore {
     return true;
   }
 
-  expire(): boolean {
-    return false;
+  expire(): Expired {
+    return { isLeft: false, isAwaited: false };
   }
 }

@@ -1,3 +1,6 @@
+import { jsonLists } from './json-lists.ts';
+import type { Expired } from './shard-store.ts';
+
 /** What is stored of a session. */
 export type SessionRow = {
   sid: string;
@@ -44,26 +47,31 @@ export class SessionTable {
 
   /** Which of these sessions there are. */
   known(sessions: readonly string[]): string[] {
-    return this.#ids(
-      'SELECT sid FROM session WHERE ended IS NULL AND sid IN (SELECT value FROM json_each(?))',
-      JSON.stringify(sessions),
+    return jsonLists(sessions).flatMap((list) =>
+      this.#ids('SELECT sid FROM session WHERE ended IS NULL AND sid IN (SELECT value FROM json_each(?))', list),
     );
   }
 
-  /** Forgets sessions without a stream that were last touched before a moment. @returns whether any are left */
-  forgetDetached(before: number, isOpen: (session: string) => boolean): boolean {
+  /**
+   * Forgets sessions without a stream that were last touched before a moment.
+   *
+   * @param mayReturn those that are held are kept: nobody was told that their sockets broke
+   */
+  forgetDetached(before: number, isOpen: (session: string) => boolean, mayReturn: boolean): Expired {
     const stale: string[] = [];
-    let isLeft = false;
-    for (const { sid, touched } of this.#sql.exec<{ sid: string; touched: number }>(
-      'SELECT sid, touched FROM session',
-    )) {
+    let [isLeft, isAwaited] = [false, false];
+    const all = 'SELECT sid, claim, touched FROM session';
+    for (const { sid, claim, touched } of this.#sql.exec<Pick<SessionRow, 'sid' | 'claim' | 'touched'>>(all)) {
       const isStale = touched < before;
       if ((isLeft && !isStale) || isOpen(sid)) continue;
-      if (isStale) stale.push(sid);
-      else isLeft = true;
+      if (!isStale) isLeft = true;
+      else if (mayReturn && claim !== null) isAwaited = true;
+      else stale.push(sid);
     }
-    this.#sql.exec('DELETE FROM session WHERE sid IN (SELECT value FROM json_each(?))', JSON.stringify(stale));
-    return isLeft;
+    for (const list of jsonLists(stale)) {
+      this.#sql.exec('DELETE FROM session WHERE sid IN (SELECT value FROM json_each(?))', list);
+    }
+    return { isLeft, isAwaited };
   }
 
   #ids(query: string, ...bindings: SqlStorageValue[]): string[] {

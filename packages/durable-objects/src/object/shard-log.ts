@@ -1,5 +1,6 @@
 import { encodeText, utf8Length } from '@tmcp/session-manager';
 import type { Entry, ShardMessage } from '../protocol.ts';
+import { jsonLists } from './json-lists.ts';
 import type { Meta } from './meta.ts';
 import type { Appended, Reader } from './shard-store.ts';
 
@@ -79,12 +80,8 @@ export class ShardLog {
       ...[seq, kind, batch, Date.now(), size, this.#total + size, whole ? message.data : null],
     );
     if (!whole) this.#storeParts(seq, encodeText(message.data));
-    if (targets) {
-      this.#sql.exec(
-        'INSERT INTO log_to (sid, seq) SELECT DISTINCT value, ? FROM json_each(?)',
-        seq,
-        JSON.stringify(targets),
-      );
+    for (const list of jsonLists(targets ?? [])) {
+      this.#sql.exec('INSERT OR IGNORE INTO log_to (sid, seq) SELECT value, ? FROM json_each(?)', seq, list);
     }
     this.#head = seq;
     this.#total += size;

@@ -17,6 +17,13 @@ export type Ready = { readonly claim: string; readonly begin: Begin };
 /** Whose entries a reader gets: those of a session, or notifications to listen streams. */
 export type Reader = { readonly session: string } | { readonly session: undefined };
 
+export type Expired = {
+  /** More will have to be forgotten later. */
+  readonly isLeft: boolean;
+  /** Some of it is old enough, and waits for its Worker. */
+  readonly isAwaited: boolean;
+};
+
 /**
  * What a shard keeps beside its sockets. Every method is one synchronous step: nothing can come between what it reads
  * and what it writes, nor between its answer and the frames that are sent because of it.
@@ -51,8 +58,8 @@ export interface ShardStore {
   holder(session: string): string | undefined;
   /** Ends a session. False when this operation was carried out before. */
   end(session: string, operation: string): boolean;
-  /** Forgets what is old. Returns whether more will have to be forgotten later. */
-  expire(now: number, isOpen: (session: string) => boolean): boolean;
+  /** Forgets what is old. @param mayReturn the Worker of a session that is held may be about to come back */
+  expire(now: number, isOpen: (session: string) => boolean, mayReturn: boolean): Expired;
   /** How long from now that should be looked at. */
   readonly expiryMs: number;
 }

@@ -107,10 +107,13 @@ export class Sockets {
   }
 
   #deliverToStreams(appended: readonly Appended[]): void {
-    const named = new Set(appended.flatMap(({ to }) => to ?? []));
+    const named = new Map<string, Entry[]>();
+    for (const { to } of appended) for (const session of to ?? []) named.set(session, []);
+    for (const { to, ...message } of appended) {
+      for (const session of to ? new Set(to) : named.keys()) named.get(session)?.push(asEntry(message));
+    }
     // Several messages to one session travel as one frame, each of them whole and in its place.
-    for (const session of named) {
-      const entries = appended.filter(({ to }) => to === undefined || to.includes(session)).map(asEntry);
+    for (const [session, entries] of named) {
       for (const [socket] of this.ofSession(session)) this.#sendLive(socket, liveText(entries));
     }
     const everyone = appended.filter(({ to }) => to === undefined).map(asEntry);

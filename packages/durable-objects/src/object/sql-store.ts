@@ -4,7 +4,10 @@ import { Meta } from './meta.ts';
 import { createTables, SCHEMA_VERSION } from './schema.ts';
 import { type SessionRow, SessionTable } from './session-table.ts';
 import { ShardLog } from './shard-log.ts';
-import type { Appended, ClaimOutcome, Reader, Ready, ResumeOutcome, ShardStore } from './shard-store.ts';
+import type { Appended, ClaimOutcome, Expired, Reader, Ready, ResumeOutcome, ShardStore } from './shard-store.ts';
+
+/** How many batches whose later try came first are remembered. */
+const OVERTAKEN = 1_000;
 
 const DEFAULTS: ShardSettings = { resumeWindowMs: 60_000, maxLogBytes: 32 * 1024 * 1024, sessionTimeoutMs: 10_000 };
 
@@ -23,6 +26,8 @@ export class SqlStore implements ShardStore {
   readonly #meta: Meta;
   readonly #log: ShardLog;
   #settings: ShardSettings;
+  /** Batches that were stored by a later try: the first one may be on its way, and is not looked for in the log. */
+  readonly #overtaken = new Set<string>();
 
   /** @throws where the class was deployed without SQL */
   constructor(storage: DurableObjectStorage) {
@@ -63,7 +68,7 @@ export class SqlStore implements ShardStore {
   }
 
   append(batch: ShardBatch): readonly Appended[] | undefined {
-    if (batch.attempt > 1 && this.#log.isStored(batch.id)) return undefined;
+    if (batch.attempt > 1 ? this.#log.isStored(batch.id) : this.#overtaken.has(batch.id)) return undefined;
     this.configure(batch.settings);
     const appended: Appended[] = [];
     this.#change(() => {
@@ -74,6 +79,7 @@ export class SqlStore implements ShardStore {
       }
       this.#log.trimToSize(this.#settings.maxLogBytes);
     });
+    if (batch.attempt > 1) this.#remember(batch.id);
     return appended;
   }
 
@@ -87,7 +93,7 @@ export class SqlStore implements ShardStore {
 
   claim(session: string, claim: string, lastEventId: string | undefined): ClaimOutcome {
     const row = this.#sessions.get(session);
-    if (row?.claim === claim && row.ended === null) {
+    if (row?.claim === claim && row.ended === null && row.epoch === this.epoch) {
       return row.prev === null ? { begin: this.#begin(row.detach, row.resumed === 1) } : 'wait';
     }
     if (!row || row.ended !== null) {
@@ -173,13 +179,19 @@ export class SqlStore implements ShardStore {
     return true;
   }
 
-  expire(now: number, isOpen: (session: string) => boolean): boolean {
+  expire(now: number, isOpen: (session: string) => boolean, mayReturn: boolean): Expired {
     const oldest = now - 2 * this.#settings.resumeWindowMs;
     return this.#change(() => {
       this.#log.trimOlderThan(oldest);
-      const detachedLeft = this.#sessions.forgetDetached(oldest, isOpen);
-      return this.#log.rows > 1 || detachedLeft;
+      const { isLeft, isAwaited } = this.#sessions.forgetDetached(oldest, isOpen, mayReturn);
+      return { isLeft: this.#log.rows > 1 || isLeft, isAwaited };
     });
+  }
+
+  #remember(batch: string): void {
+    this.#overtaken.add(batch);
+    const [oldest] = this.#overtaken;
+    if (this.#overtaken.size > OVERTAKEN && oldest !== undefined) this.#overtaken.delete(oldest);
   }
 
   /** All of it or nothing, in memory as well: a position that was rolled back must not be handed out as the head. */

@@ -26,6 +26,8 @@ import { Waiting } from './waiting.ts';
 const PROBE_MS = 1_000;
 const RETURN_MS = 700;
 const JUST_STARTED_MS = 5_000;
+/** Before an object that nobody calls hibernates, and would have just started once more. */
+const LOOK_AGAIN_MS = 8_000;
 const MINUTE_MS = 60_000;
 
 /**
@@ -163,9 +165,12 @@ export class SyncLayer extends DurableObject implements Shard, InfoShard {
   override async alarm(): Promise<void> {
     this.#alarmAt = undefined;
     const now = Date.now();
-    const more = this.#store.expire(now, (session) => this.#sockets.ofSession(session).length > 0);
+    // After a reset it may be the first to come: then the sockets of sessions that are held are about to.
+    const isOpen = (session: string): boolean => this.#sockets.ofSession(session).length > 0;
+    const { isLeft, isAwaited } = this.#store.expire(now, isOpen, now - this.#startedAt < JUST_STARTED_MS);
     const next = this.ctx.storage.transactionSync(() => this.#info?.expire(now));
-    if (more) this.#ensureAlarm();
+    if (isAwaited) this.#ensureAlarm(LOOK_AGAIN_MS);
+    else if (isLeft) this.#ensureAlarm();
     else if (next !== undefined) this.#ensureAlarm(Math.max(next - now, MINUTE_MS));
   }
 

@@ -1,14 +1,22 @@
 import {
-  type InfoSessionManager,
+  type InfoStats,
   type InfoTtlOption,
   infoTtlRule,
   MAX_NAMESPACE_BYTES,
   option,
   readOptions,
+  type SessionError,
+  type StoredInfoSessionManager,
 } from '@tmcp/session-manager';
 import { DurableObjectInfoSessionManager } from './durable-object-info-session-manager.ts';
-import { DurableObjectStreamSessionManager } from './durable-object-stream-session-manager.ts';
-import { DurableObjectSubscriptionManager } from './durable-object-subscription-manager.ts';
+import {
+  DurableObjectStreamSessionManager,
+  type DurableObjectStreamStats,
+} from './durable-object-stream-session-manager.ts';
+import {
+  DurableObjectSubscriptionManager,
+  type DurableObjectSubscriptionStats,
+} from './durable-object-subscription-manager.ts';
 import { KVInfoSessionManager, type KvBinding, kvBindingRule } from './kv-info-session-manager.ts';
 import { type DurableObjectDeliveryOptions, deliveryAndShardRules } from './options.ts';
 
@@ -25,10 +33,21 @@ export type DurableObjectSessionsOptions = DurableObjectDeliveryOptions &
 
 /** All managers of one transport. Spread it into the transport's options. */
 export type DurableObjectSessions = {
-  readonly sessionManager: { readonly streams: DurableObjectStreamSessionManager; readonly info: InfoSessionManager };
+  readonly sessionManager: {
+    readonly streams: DurableObjectStreamSessionManager;
+    readonly info: StoredInfoSessionManager;
+  };
   readonly subscriptionManager: DurableObjectSubscriptionManager;
   /** A set whose sessions and broadcasts never meet those of others: one for each transport of a server. */
   namespace(name: string): DurableObjectSessions;
+  /** Counters for a metrics exporter; they are those of this isolate. */
+  stats(): {
+    readonly streams: DurableObjectStreamStats;
+    readonly subscriptions: DurableObjectSubscriptionStats;
+    readonly info: InfoStats;
+  };
+  /** For a readiness probe: whether an object answers. Never rejects. */
+  health(): Promise<{ ok: boolean; error: SessionError | undefined }>;
   /** Ends what this isolate holds. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -75,6 +94,8 @@ export function durableObjectSessions(options: DurableObjectSessionsOptions = {}
       others.set(name, known);
       return known;
     },
+    stats: () => ({ streams: streams.stats(), subscriptions: subscriptionManager.stats(), info: info.stats() }),
+    health: () => streams.health(),
     close,
     [Symbol.asyncDispose]: close,
   };

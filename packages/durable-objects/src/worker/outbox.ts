@@ -183,11 +183,16 @@ function takeBatch(steps: Step[]): Step[] {
   let count = 0;
   for (const { message } of steps) {
     if (message === undefined) break;
-    characters += message.data.length;
+    characters += message.data.length + charactersOf(message.to);
     if (count > 0 && (characters > BATCH_CHARACTERS || count >= BATCH_MESSAGES)) break;
     count += 1;
   }
   return steps.splice(0, Math.max(1, count));
+}
+
+/** A call carries 32 MiB: short messages to many sessions are mostly names. */
+function charactersOf(ids: readonly string[] = []): number {
+  return ids.reduce((sum, { length }) => sum + length, 0);
 }
 
 function partly(failed: readonly unknown[], shards: number): SessionError {

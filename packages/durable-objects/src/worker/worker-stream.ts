@@ -43,6 +43,9 @@ const LONGEST_TICK_MS = 10_000;
 const PROBE_PAUSE_MS = 50;
 const PROBE_LOOK_MS = 200;
 
+/** Ids of ours are shorter, and what is longer is foreign cut off as well; addresses have an end. */
+const LONGEST_EVENT_ID = 64;
+
 const PROBE = encodeText(': probe\n\n');
 /** What a client is told when it may have missed something: list again. */
 const HINTS: readonly string[] = ['tools', 'prompts', 'resources'].map(
@@ -121,9 +124,7 @@ export class WorkerStream {
       this.#settled = true;
       this.#start();
     }, 0);
-    setTimeout(() => {
-      if (this.#state === 'waiting' && !this.#begin) this.#socket.send({ type: 'impatient' });
-    }, PATIENCE_MS);
+    this.#beImpatient();
   }
 
   /** Whether its client has gone. Only where the queue looks full an enqueue has to tell. */
@@ -230,6 +231,12 @@ export class WorkerStream {
     for (const message of early) this.#receive(message);
   }
 
+  #beImpatient(): void {
+    setTimeout(() => {
+      if (this.#state === 'waiting' && !this.#begin) this.#socket.send({ type: 'impatient' });
+    }, PATIENCE_MS);
+  }
+
   #pull(): void {
     this.#socket.send({ type: 'pull', after: this.#local.position });
   }
@@ -246,6 +253,8 @@ export class WorkerStream {
     this.#options.counters.reconnects += 1;
     if (this.#state === 'live') this.#state = 'replaying';
     if (this.#state === 'replaying') this.#pull();
+    // What it said on the socket that broke may not have arrived.
+    if (this.#state === 'waiting' && !this.#begin) this.#beImpatient();
   }
 
   #push(entries: readonly Entry[], replayed: boolean): void {
@@ -361,7 +370,7 @@ export class WorkerStream {
         query.set('epoch', this.#begin.epoch);
         query.set('after', String(Math.max(this.#local.position, this.#begin.after)));
       }
-    } else if (this.#lastEventId) query.set('last', this.#lastEventId);
+    } else if (this.#lastEventId) query.set('last', this.#lastEventId.slice(0, LONGEST_EVENT_ID));
     return `${PATHS.stream}?${query}`;
   }
 

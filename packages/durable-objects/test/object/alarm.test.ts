@@ -3,6 +3,7 @@ import { env } from 'cloudflare:workers';
 import { TestClient } from '@tmcp/session-manager/testing';
 import { expect, test } from 'vitest';
 import { durableObjectSessions, SyncLayer } from '../../src/index.ts';
+import type { InfoShard } from '../../src/protocol.ts';
 import { rowsRead } from './rows-read.ts';
 
 const HOUR_MS = 3_600_000;
@@ -72,6 +73,69 @@ test('alarm/open: a session is kept as long as its stream is open', async () => 
   await runDurableObjectAlarm(shard);
   expect(await countsOf(shard)).toMatchObject({ session: 1, log: 1 });
   await streams.close();
+});
+
+test('alarm/reset: a session whose Worker is about to come back after a reset is not forgotten', async () => {
+  const namespace = 'alarm/reset';
+  const reported: string[] = [];
+  const { streams } = durableObjectSessions({
+    namespace,
+    shards: 1,
+    onError: ({ code }) => void reported.push(code),
+  }).sessionManager;
+  const client = new TestClient('s');
+  await client.connect(streams);
+  const shard = shardOf(namespace);
+  await age(shard, HOUR_MS);
+  await runInDurableObject(shard, async (_, state) => {
+    await state.storage.setAlarm(Date.now() + HOUR_MS);
+    await state.storage.sync();
+    state.abort('reset');
+  }).catch(() => undefined);
+  // The alarm is the first to come to the new object.
+  expect(await runDurableObjectAlarm(shardOf(namespace))).toBe(true);
+  const frame = `event: message\ndata: ${JSON.stringify({ params: { label: '1' } })}\n\n`;
+  await streams.publish(['s'], frame);
+  await client.hasExactly(streams, ['1']);
+  expect(reported).toEqual([]);
+  // Who has not come back by then is looked at soon.
+  expect(await alarmInMs(shardOf(namespace))).toBeLessThan(10_000);
+  await streams.close();
+});
+
+test('alarm/many: what a single value of SQLite cannot name is forgotten and found as well', async () => {
+  const namespace = 'alarm/many';
+  const { streams } = durableObjectSessions({ namespace, shards: 1 }).sessionManager;
+  const client = new TestClient('s');
+  await client.connect(streams);
+  const strangers = Array.from({ length: 2_500 }, (_, index) => `${index}`.padStart(1_024, '"'));
+  const shard = shardOf(namespace);
+  await runInDurableObject(shard, (_, { storage: { sql } }) => {
+    for (const id of strangers) {
+      sql.exec("INSERT INTO session VALUES (?, '', NULL, NULL, 0, 0, 1, NULL, 0, 0)", id);
+    }
+  });
+  const frame = `event: message\ndata: ${JSON.stringify({ params: { label: '1' } })}\n\n`;
+  await streams.publish([...strangers, 's'], frame);
+  await client.hasExactly(streams, ['1']);
+  expect(await countsOf(shard)).toMatchObject({ session: 2_501 });
+  await runDurableObjectAlarm(shard);
+  expect(await countsOf(shard)).toMatchObject({ session: 1 });
+  await streams.close();
+});
+
+test('alarm/deleted: a deletion is remembered for longer than a write can be late, however long its session was idle', async () => {
+  const namespace = 'alarm/deleted';
+  const { info } = durableObjectSessions({ namespace, shards: 1 }).sessionManager;
+  const shard = shardOf(namespace);
+  await info.setLogLevel('s', 'debug');
+  await age(shard, 7 * DAY_MS - 1_000);
+  await info.delete('s');
+  await age(shard, 2_000);
+  await runDurableObjectAlarm(shard);
+  const late = { session: 's', ttlMs: 7 * DAY_MS, ageMs: 10_000 };
+  await (shard as unknown as InfoShard).setInfo({ ...late, type: 'set', field: 'logLevel', json: '"debug"' });
+  expect(await countsOf(shard)).toMatchObject({ info: 0 });
 });
 
 test('alarm/cost: what starts and alarms read does not grow with the log or with stored info', async () => {

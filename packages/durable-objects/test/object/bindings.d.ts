@@ -6,3 +6,10 @@ declare namespace Cloudflare {
     TMCP_SESSION_INFO: KVNamespace;
   }
 }
+
+/** A text file, as vite hands it over. */
+declare module '*?raw' {
+  const text: string;
+  // biome-ignore lint/style/noDefaultExport: that is how it is handed over
+  export default text;
+}

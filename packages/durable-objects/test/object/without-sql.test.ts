@@ -1,9 +1,17 @@
 import { TestClient } from '@tmcp/session-manager/testing';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { DurableObjectInfoSessionManager, DurableObjectStreamSessionManager } from '../../src/index.ts';
 
 const frame = (label: string): string =>
   `event: message\ndata: ${JSON.stringify({ jsonrpc: '2.0', method: 'x', params: { label } })}\n\n`;
+
+test('without-sql/said-once: what is missing is said in one line, however many objects have that class', async () => {
+  const said = vi.spyOn(console, 'warn').mockImplementation(() => undefined);
+  const streams = new DurableObjectStreamSessionManager({ binding: 'WITHOUT_SQL' });
+  await streams.publish(undefined, frame('to every shard'));
+  expect(said.mock.calls).toEqual([[expect.stringMatching(/"new_classes" and has no SQL.*"new_sqlite_classes"/)]]);
+  said.mockRestore();
+});
 
 test('without-sql/streams: a class without SQL delivers to open streams, without ids', async () => {
   const streams = new DurableObjectStreamSessionManager({ binding: 'WITHOUT_SQL' });

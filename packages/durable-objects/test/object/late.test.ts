@@ -1,0 +1,111 @@
+import { env } from 'cloudflare:workers';
+import { TestClient } from '@tmcp/session-manager/testing';
+import { expect, test } from 'vitest';
+import { DurableObjectStreamSessionManager } from '../../src/index.ts';
+import { PATHS, PROTOCOL, type Shard, type ShardBatch, type ToWorker } from '../../src/protocol.ts';
+import { loseLog } from './lose-log.ts';
+
+function frame(label: string): string {
+  return `event: message\ndata: ${JSON.stringify({ params: { label } })}\n\n`;
+}
+
+test('late/first-try: a try that arrives after the one that repeats it is not stored again', async () => {
+  const namespace = 'late/first-try';
+  const streams = new DurableObjectStreamSessionManager({ namespace, shards: 1 });
+  const client = new TestClient('s');
+  await client.connect(streams);
+  const shard = env.TMCP_DURABLE_OBJECT.getByName(`v2/1/0/${namespace}`) as unknown as Shard;
+  const settings = { resumeWindowMs: 60_000, maxLogBytes: 1024 * 1024, sessionTimeoutMs: 10_000 };
+  const batch: Omit<ShardBatch, 'attempt'> = { id: 'batch', messages: [{ to: ['s'], data: frame('1') }], settings };
+  await shard.publish({ ...batch, attempt: 2 });
+  expect(await shard.publish({ ...batch, attempt: 1 })).toMatchObject({ stored: true });
+  await streams.publish(['s'], frame('2'));
+  await client.hasExactly(streams, ['1', '2']);
+  await streams.close();
+});
+
+test('late/impatient: a stream whose shard was away does not wait for a silent predecessor for ever', async () => {
+  const namespace = 'late/impatient';
+  const objects = env.TMCP_DURABLE_OBJECT;
+  const name = `v2/1/0/${namespace}`;
+  // A Worker that holds the session and says nothing.
+  const query = new URLSearchParams({ p: String(PROTOCOL), session: 's', claim: 'silent' });
+  const { webSocket } = await objects.getByName(name).fetch(`https://shard${PATHS.stream}?${query}`, {
+    headers: { Upgrade: 'websocket' },
+  });
+  webSocket?.accept();
+
+  let sockets: WebSocket[] = [];
+  let isAway = false;
+  const binding = {
+    idFromName: (given: string) => objects.idFromName(given),
+    get: (id: DurableObjectId) => ({
+      publish: (batch: ShardBatch) => (objects.get(id) as unknown as Shard).publish(batch),
+      release: (release: Parameters<Shard['release']>[0]) => (objects.get(id) as unknown as Shard).release(release),
+      fetch: async (url: string, init: RequestInit) => {
+        if (isAway) throw new Error('Network connection lost.');
+        const response = await objects.get(id).fetch(url, init);
+        if (response.webSocket) sockets.push(response.webSocket);
+        return response;
+      },
+    }),
+  } as unknown as DurableObjectNamespace;
+  const streams = new DurableObjectStreamSessionManager({ binding, namespace, shards: 1 });
+  const client = new TestClient('s');
+  await client.connect(streams);
+  isAway = true;
+  for (const socket of sockets) socket.close();
+  sockets = [];
+  // Longer than it waits for the silent one.
+  await new Promise((resolve) => setTimeout(resolve, 1_200));
+  isAway = false;
+  await streams.publish(['s'], frame('1'));
+  await client.receives('1');
+  await streams.close();
+  webSocket?.close();
+});
+
+test('late/lost: a stream that was not told where it begins, and whose log is lost, begins at the new head', async () => {
+  const namespace = 'late/lost';
+  const open = async (query: Record<string, string>): Promise<ToWorker> => {
+    const search = new URLSearchParams({ p: String(PROTOCOL), session: 's', claim: 'a', ...query });
+    const { webSocket } = await env.TMCP_DURABLE_OBJECT.getByName(`v2/1/0/${namespace}`).fetch(
+      `https://shard${PATHS.stream}?${search}`,
+      { headers: { Upgrade: 'websocket' } },
+    );
+    const heard = new Promise<ToWorker>((resolve) => {
+      webSocket?.addEventListener('message', ({ data }) => resolve(JSON.parse(String(data)) as ToWorker));
+    });
+    webSocket?.accept();
+    return heard;
+  };
+  const streams = new DurableObjectStreamSessionManager({ namespace, shards: 1 });
+  await streams.publish(undefined, frame('1'));
+  expect(await open({})).toMatchObject({ type: 'begin', after: 1, resumed: true });
+  await loseLog(namespace);
+  expect(await open({ mode: 'resume' })).toMatchObject({ type: 'begin', after: 0, resumed: false });
+});
+
+test('late/foreign: whatever a client names as its last event, it is let in', async () => {
+  const namespace = 'late/foreign';
+  const reported: string[] = [];
+  let begun = 0;
+  const onError = ({ code }: { code: string }): void => void reported.push(code);
+  const streams = new DurableObjectStreamSessionManager({ namespace, shards: 1, onError });
+  for (const lastEventId of ['x'.repeat(100_000), '\u0000\ud800', '..', ' ']) {
+    let controller: ReadableStreamDefaultController | undefined;
+    const body = new ReadableStream({
+      start: (started) => {
+        controller = started;
+      },
+    });
+    if (!controller) throw new Error('a stream starts in its constructor');
+    await streams.create('s', controller, { lastEventId });
+    begun += 1;
+    await expect.poll(() => streams.stats().notResumed).toBe(begun);
+    expect(await streams.has('s')).toBe(true);
+    await body.cancel();
+  }
+  await streams.close();
+  expect(reported).toEqual(Array(4).fill('not-resumed'));
+});
