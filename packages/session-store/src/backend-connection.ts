@@ -33,6 +33,10 @@ export class BackendConnection {
   readonly #encryption: WantedEncryption;
   #started: Promise<Connected> | undefined;
   #closing: Promise<void> | undefined;
+  /** Nothing is let through any more. */
+  #closed = false;
+  /** Work that closing waits for. */
+  readonly #unfinished: Set<Promise<unknown>> = new Set();
   /** Calls that have not settled. */
   readonly #running: Set<Promise<unknown>> = new Set();
 
@@ -51,23 +55,36 @@ export class BackendConnection {
   }
 
   /** Starts if need be, then works. @param operation names the call in errors */
-  async call<T>(operation: string, kind: CallKind, work: (connected: Connected) => Promise<T>): Promise<T> {
-    const running = this.#call(operation, kind, work);
-    this.#running.add(running);
-    try {
-      return await running;
-    } finally {
-      this.#running.delete(running);
-    }
+  call<T>(operation: string, kind: CallKind, work: (connected: Connected) => Promise<T>): Promise<T> {
+    return during(
+      this.#running,
+      this.#call(() => this.start(), operation, kind, work),
+    );
   }
 
-  async #call<T>(operation: string, kind: CallKind, work: (connected: Connected) => Promise<T>): Promise<T> {
+  /** A call that belongs to what has begun before: it is let through while the store is being closed. */
+  callToFinish<T>(operation: string, kind: CallKind, work: (connected: Connected) => Promise<T>): Promise<T> {
+    const connect = () => (this.#closed || this.#started === undefined ? this.start() : this.#started);
+    return during(this.#running, this.#call(connect, operation, kind, work));
+  }
+
+  /** Keeps the driver open until the work is done, as long as one call may take. The work uses `callToFinish`. */
+  holdOpen<T>(work: () => Promise<T>): Promise<T> {
+    return during(this.#unfinished, work());
+  }
+
+  async #call<T>(
+    connect: () => Promise<Connected>,
+    operation: string,
+    kind: CallKind,
+    work: (connected: Connected) => Promise<T>,
+  ): Promise<T> {
     const ms = this.#settings.operationTimeoutMs;
     const deadline = new Deadline(ms);
     const late = (outcome?: WriteOutcome) => () => timedOut(this.driver.backend, operation, ms, { outcome });
     const [before, after]: [WriteOutcome?, WriteOutcome?] = kind === 'write' ? ['not-applied', 'unknown'] : [];
     const notStarted = () => unanswered(late(before)());
-    const connected = await this.#guard(operation, before, deadline.within(this.start(), notStarted)).catch(
+    const connected = await this.#guard(operation, before, deadline.within(connect(), notStarted)).catch(
       saying(before),
     );
     return this.#guard(
@@ -129,6 +146,9 @@ export class BackendConnection {
     // What is half open cannot be closed. Its failure was told to whoever started it, as was that it took too long.
     const started = this.#started?.then(ignore, ignore);
     if (started !== undefined) await new Deadline(ms).within(started, late).catch(ignore);
+    // Whoever takes longer than this is told that the store is closed.
+    await new Deadline(ms).within(Promise.allSettled(this.#unfinished), late).catch(ignore);
+    this.#closed = true;
     // Who did not wait for a call asked for it before this one all the same. Each ends by its own deadline.
     await Promise.allSettled(this.#running);
     await this.#guard(
@@ -152,6 +172,15 @@ export class BackendConnection {
 }
 
 function ignore(): void {}
+
+async function during<T>(all: Set<Promise<unknown>>, one: Promise<T>): Promise<T> {
+  all.add(one);
+  try {
+    return await one;
+  } finally {
+    all.delete(one);
+  }
+}
 
 /** What throws at once rejects, as what throws later does. */
 async function settle<T>(work: () => Promise<T>): Promise<T> {

@@ -55,7 +55,7 @@ function rekeyOnce(connection: BackendConnection, key: SessionKey): Promise<'rew
       }
     }
     if (Object.keys(stale).length === 0) return 'current';
-    const set = await codec.reseal(key, stale as FieldChanges['set']);
+    const set = await codec.sealAny(key, stale as FieldChanges['set']);
     const result = await driver.patch(key, { kind: 'rekey', set, unset: [], ifVersion: record.version });
     if (result === 'conflict') return 'conflict';
     return result === 'missing' ? 'current' : 'rewritten';

@@ -17,14 +17,14 @@ export class SessionCodec {
 
   /** @throws SessionStoreError `validation` for a write that is too large by itself, `encryption` */
   async seal(key: SessionKey, fields: FieldChanges['set']): Promise<StoredRecord['fields']> {
-    const sealed = await this.reseal(key, fields);
+    const sealed = await this.sealAny(key, fields);
     const bytes = recordBytes(key, sealed);
     if (bytes > this.maxRecordBytes) throw tooLarge(bytes, this.maxRecordBytes);
     return sealed;
   }
 
-  /** What is stored already, whatever its size: a limit that was lowered must not keep it under an old key. */
-  reseal(key: SessionKey, fields: FieldChanges['set']): Promise<StoredRecord['fields']> {
+  /** Whatever its size: what is stored already, and what cannot be had again. */
+  sealAny(key: SessionKey, fields: FieldChanges['set']): Promise<StoredRecord['fields']> {
     return mapFields(fields, (name, json) => (isEncrypted(name) ? this.#vault.seal(key, name, json) : json));
   }
 

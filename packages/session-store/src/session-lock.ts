@@ -16,8 +16,11 @@ const FIRST_POLL_MS = 20;
 const LONGEST_POLL_MS = 250;
 
 type HoldOptions<T> = LockOptions & {
-  /** The result counts although the lock was lost: for work whose writes are guarded by the version anyway. */
-  readonly keepResult?: boolean | undefined;
+  /**
+   * The work spends what cannot be had again: its result counts although the lock was lost, for its writes are guarded by the
+   * version anyway, and the store is not closed before its end.
+   */
+  readonly mustFinish?: boolean | undefined;
   /** Asked each time that somebody else holds the lock: what it finds is the result, and nothing is waited for any more. */
   readonly insteadOfWaiting?: (() => Promise<T | undefined>) | undefined;
 };
@@ -42,16 +45,27 @@ export async function holdLock<T>(
   if ('found' in acquired) return acquired.found;
   const { version, askedAt } = acquired;
   const held = new HeldLease(connection, key, token, ttlMs, askedAt + ttlMs);
+  const work = () => runHolding(held, version, key, options, run);
+  return options.mustFinish === true ? connection.holdOpen(work) : work();
+}
+
+async function runHolding<T>(
+  held: HeldLease,
+  version: number,
+  key: SessionKey,
+  { signal: givenUp, mustFinish }: HoldOptions<T>,
+  run: (lease: Lease) => Promise<T>,
+): Promise<T> {
   try {
     // The lock may have been granted after nobody wanted it any more.
-    options.signal?.throwIfAborted();
-    const signal = options.signal === undefined ? held.signal : AbortSignal.any([held.signal, options.signal]);
+    givenUp?.throwIfAborted();
+    const signal = givenUp === undefined ? held.signal : AbortSignal.any([held.signal, givenUp]);
     const result = await run({ signal, version });
-    if (held.lost && options.keepResult !== true) throw lockLost(key.sessionId);
+    if (held.lost && mustFinish !== true) throw lockLost(key.sessionId);
     return result;
   } catch (error) {
     const known = SessionStoreError.is(error) && error.code === 'lock_lost';
-    throw held.lost && options.keepResult !== true && !known ? lockLost(key.sessionId, error) : error;
+    throw held.lost && mustFinish !== true && !known ? lockLost(key.sessionId, error) : error;
   } finally {
     await held.end();
   }
@@ -116,7 +130,9 @@ class HeldLease {
     this.#ended.abort();
     await this.#extending;
     try {
-      await this.#connection.call('withLock', 'write', ({ driver }) => driver.releaseLease(this.#key, this.#token));
+      await this.#connection.callToFinish('withLock', 'write', ({ driver }) =>
+        driver.releaseLease(this.#key, this.#token),
+      );
     } catch (error) {
       // The work is done and its result stands; others wait until the lease ends by itself.
       if (!this.lost) this.#connection.reporter.error(this.#asStoreError(error));
@@ -138,7 +154,8 @@ class HeldLease {
         this.#until = asked + this.#ttlMs;
       } catch (error) {
         const failure = this.#asStoreError(error);
-        if (failure.code === 'closed') break;
+        // Lost: the holder is told, by its signal and by its result.
+        if (failure.code === 'closed' || failure.code === 'lock_lost') break;
         this.#connection.reporter.error(failure);
         await pause(Math.min(this.#ttlMs / 10, LONGEST_POLL_MS), signal).catch(() => undefined);
       }
@@ -148,7 +165,7 @@ class HeldLease {
 
   /** A request that hangs must not hide that the lease ran out. */
   #beforeItEnds(): Promise<unknown> {
-    const answer = this.#connection.call('withLock', 'write', ({ driver }) =>
+    const answer = this.#connection.callToFinish('withLock', 'write', ({ driver }) =>
       driver.acquireLease(this.#key, this.#token, this.#ttlMs),
     );
     const rest = new Deadline(Math.max(0, this.#until - performance.now()));

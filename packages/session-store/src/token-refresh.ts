@@ -1,4 +1,4 @@
-import type { BackendConnection } from './backend-connection.ts';
+import type { BackendConnection, Connected } from './backend-connection.ts';
 import { Deadline, jittered, pause } from './deadline.ts';
 import { SessionStoreError } from './errors.ts';
 import { redact } from './redact.ts';
@@ -28,16 +28,16 @@ export async function refreshTokens(
   refresh: Refresh,
   stale: string | undefined,
 ): Promise<RefreshedTokens> {
-  const first = await readSession(connection, key, ['tokens']);
+  const readTokens = (): Promise<Session> => connection.call(OPERATION, 'read', reading(key, ['tokens']));
+  const first = await readTokens();
   const unwanted = stale ?? first.tokens?.access_token;
   const adopt = ({ tokens }: Session): RefreshedTokens | undefined =>
     tokens && tokens.access_token !== unwanted ? adopted(tokens) : undefined;
   const stored = adopt(first);
   if (stored !== undefined) return stored;
-  const insteadOfWaiting = async (): Promise<RefreshedTokens | undefined> =>
-    adopt(await readSession(connection, key, ['tokens']));
+  const insteadOfWaiting = async (): Promise<RefreshedTokens | undefined> => adopt(await readTokens());
   // Once the token is spent its successor is the result, lock or no lock: the version guards the write.
-  return holdLock(connection, key, { keepResult: true, insteadOfWaiting }, async ({ signal }) => {
+  return holdLock(connection, key, { mustFinish: true, insteadOfWaiting }, async ({ signal }) => {
     const current = await readSession(connection, key);
     const { tokens } = current;
     const other = adopt(current);
@@ -123,22 +123,22 @@ function writeTokens(
   ifVersion: number | undefined,
 ): Promise<PatchResult> {
   const { set } = encodeFields({ tokens });
-  // Without `maxBytes`: the pair that it replaces is spent, so refusing this one would end the user's session.
-  return connection.call(OPERATION, 'write', async ({ driver, codec }) =>
-    driver.patch(key, { kind: 'content', set: await codec.seal(key, set), unset: [], ifVersion }),
+  // Whatever its size: the pair that it replaces is spent, so refusing this one would end the user's session.
+  return connection.callToFinish(OPERATION, 'write', async ({ driver, codec }) =>
+    driver.patch(key, { kind: 'content', set: await codec.sealAny(key, set), unset: [], ifVersion }),
   );
 }
 
-function readSession(
-  connection: BackendConnection,
-  key: SessionKey,
-  fields: readonly FieldName[] = FIELDS,
-): Promise<Session> {
-  return connection.call(OPERATION, 'read', async ({ driver, codec }) => {
+function readSession(connection: BackendConnection, key: SessionKey): Promise<Session> {
+  return connection.callToFinish(OPERATION, 'read', reading(key, FIELDS));
+}
+
+function reading(key: SessionKey, fields: readonly FieldName[]): (connected: Connected) => Promise<Session> {
+  return async ({ driver, codec }) => {
     const record = await driver.read(key, fields);
     if (record === undefined) throw notFound(key.sessionId);
     return codec.toSession(record);
-  });
+  };
 }
 
 /** Both: some servers give the same access token again, with another refresh token. */

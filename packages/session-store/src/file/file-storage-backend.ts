@@ -2,6 +2,7 @@ import { type BackendOptions, backendRules } from '../backend-options.ts';
 import { option, readOptions } from '../options.ts';
 import { configError } from '../session-errors.ts';
 import { SessionRepository } from '../session-repository.ts';
+import { tableClock } from '../table/table-clock.ts';
 import { FileDriver } from './file-driver.ts';
 
 export type FileStorageOptions = BackendOptions & {
@@ -23,7 +24,8 @@ export class FileStorageBackend extends SessionRepository {
       path: option.text(undefined),
       now: option.callback<() => number>(),
     });
-    const { path, now = Date.now } = settings;
+    const { path } = settings;
+    const now = tableClock(settings.now);
     if (path === undefined) throw configError('Option path must be text that is not empty');
     super((context) => new FileDriver(path, context, now), { ...settings, now });
   }

@@ -1,6 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { type Deadline, pause } from '../deadline.ts';
+import { configError } from '../session-errors.ts';
 import { codeOf, type NodeModules } from './node-modules.ts';
 
 const PRIVATE_FILE = 0o600;
@@ -63,11 +64,15 @@ export class SessionFile {
     await access(this.#folder, constants.W_OK | constants.X_OK);
   }
 
-  /** `undefined` when it is still the known version. A file that does not exist is empty. */
+  /** `undefined` when it is still the known version. A file that does not exist is empty, if its folder does. */
   async readUnless(known: FileStamp | undefined): Promise<FileContent | undefined> {
     try {
       const seen = await this.#node.fs.stat(this.path, { bigint: true });
       if (known !== undefined && isSame(known, seen)) return undefined;
+      // Others hang, or are lost when a new version takes their place: root could put it there instead of /dev/null.
+      if (!seen.isFile() && !seen.isDirectory()) {
+        throw configError(`The session file has to be an ordinary file, and ${this.path} is none`);
+      }
       const handle = await this.#node.fs.open(this.path, 'r');
       try {
         const stats = await handle.stat({ bigint: true });
@@ -79,6 +84,8 @@ export class SessionFile {
       }
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;
+      // Without its folder nobody knows what is in the file: a volume may not be mounted.
+      await this.#node.fs.stat(this.#folder);
       return { text: '', stamp: undefined, changedAt: 0 };
     }
   }

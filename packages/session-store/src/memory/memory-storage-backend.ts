@@ -1,6 +1,7 @@
 import { type BackendOptions, backendRules } from '../backend-options.ts';
 import { option, readOptions } from '../options.ts';
 import { SessionRepository } from '../session-repository.ts';
+import { tableClock } from '../table/table-clock.ts';
 import { MemoryDriver } from './memory-driver.ts';
 
 export type MemoryStorageOptions = BackendOptions & {
@@ -12,7 +13,7 @@ export type MemoryStorageOptions = BackendOptions & {
 export class MemoryStorageBackend extends SessionRepository {
   constructor(options: MemoryStorageOptions = {}) {
     const settings = readOptions(options, { ...backendRules, now: option.callback<() => number>() });
-    const now = settings.now ?? Date.now;
+    const now = tableClock(settings.now);
     super((context) => new MemoryDriver(context, now), { ...settings, now });
   }
 }

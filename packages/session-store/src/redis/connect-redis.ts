@@ -6,8 +6,12 @@ const FIRST_RETRY_MS = 50;
 const LONGEST_RETRY_MS = 2_000;
 const FAREWELL_MS = 1_000;
 
-/** A client of our own. It connects when it is first used, and again for as long as it is not ended. */
-export async function createClient(url: string): Promise<RedisClient> {
+/**
+ * A client of our own. It connects when it is first used, and again for as long as it is not ended.
+ *
+ * @param silenceMs a connection that owes an answer for so long is replaced
+ */
+export async function createClient(url: string, silenceMs: number): Promise<RedisClient> {
   assertRedisUrl(url);
   const { Redis } = await import('ioredis').catch((error: unknown) => {
     throw missingPackage('redis', 'ioredis', error);
@@ -17,7 +21,10 @@ export async function createClient(url: string): Promise<RedisClient> {
     // We wait for the connection ourselves, and repeat what may be repeated, with a deadline.
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: null,
+    // With no tries of its own it ends at once what was on its way when a connection breaks, and not at the deadline.
+    maxRetriesPerRequest: 0,
+    // The operating system would go on sending for a quarter of an hour where nobody listens any more.
+    socketTimeout: silenceMs,
     retryStrategy: (attempt) =>
       Math.min(FIRST_RETRY_MS * 2 ** Math.min(attempt - 1, 10), LONGEST_RETRY_MS) * (0.5 + Math.random() / 2),
   });

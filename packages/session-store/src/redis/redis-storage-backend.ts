@@ -11,6 +11,8 @@ export type RedisStorageOptions = BackendOptions & {
   readonly prefix?: string | undefined;
 };
 
+const rules = { ...backendRules, prefix: option.text('mcp:', /^[^{}]*$/) };
+
 /**
  * Sessions in Redis 6.2 or Valkey 7.2, or newer, one server, behind sentinels, or a Cluster.
  *
@@ -40,7 +42,8 @@ export async function createRedisStorageBackend(
   url: string,
   options: RedisStorageOptions = {},
 ): Promise<SessionRepository> {
-  return new OwnedRedisStorageBackend(await createClient(url), options);
+  const { operationTimeoutMs } = readOptions(options, rules);
+  return new OwnedRedisStorageBackend(await createClient(url, operationTimeoutMs), options);
 }
 
 class OwnedRedisStorageBackend extends SessionRepository {
@@ -62,7 +65,7 @@ function repositoryOn(
   options: RedisStorageOptions,
   owned: boolean,
 ): ConstructorParameters<typeof SessionRepository> {
-  const settings = readOptions(options, { ...backendRules, prefix: option.text('mcp:', /^[^{}]*$/) });
+  const settings = readOptions(options, rules);
   if (!isClient(client)) throw configError('The redis backend needs a Redis or Cluster of ioredis');
   const { scaleReads, role, readOnly } = client.options;
   if ((scaleReads !== undefined && scaleReads !== 'master') || role === 'slave' || readOnly === true) {

@@ -160,6 +160,16 @@ describe('command line, used wrongly', () => {
     expect(err).toMatch(/^permission denied for schema public: run it as the owner of the table, or as an admin/);
   });
 
+  it('cli/no-cron: a server without pg_cron is told what it lacks, and keeps what it had', async () => {
+    const url = await server.createDatabase();
+    const { code, err } = await cli(['migrate', '--cron'], url);
+    expect(code).toBe(1);
+    expect(err).toMatch(
+      /^pg_cron cannot be set up \(.+\): install it .* shared_preload_libraries .* cron\.database_name/,
+    );
+    expect((await cli(['status'], url)).out).toContain(`missing  ${INSTALL}`);
+  });
+
   it('cli/no-pg: without the package everything but printing says what to install', async () => {
     const hook = fileURLToPath(new URL('../selection/programs/watch-imports.ts', import.meta.url));
     const without = { MISSING: 'pg', NODE_OPTIONS: `--import ${hook}`, DATABASE_URL: 'postgresql://u:p@127.0.0.1/db' };

@@ -178,6 +178,19 @@ describe('what stands in the session file', () => {
     expect(await place.open({ encryption }).getCredentials('bob', 's')).toMatchObject(tokens('bob'));
   });
 
+  it('file/fractions: a clock that counts parts of milliseconds leaves a file that others can read', async () => {
+    const store = place.open({ now: () => Date.now() + 0.25 });
+    await store.create(session('s'));
+    await store.update('u', 's', { status: 'active' });
+    expect((await place.open().get('u', 's'))?.status).toBe('active');
+    let time = Number.NaN;
+    const broken = place.open({ now: () => time });
+    const error = { code: 'config', message: 'Option now must answer milliseconds since 1970', outcome: 'not-applied' };
+    await expect(broken.create(session('t'))).rejects.toMatchObject(error);
+    time = Date.now();
+    expect(await broken.listIds('u')).toEqual(['s']);
+  });
+
   it('file/options: a path is needed, and unknown options are refused', () => {
     const config = (make: () => unknown): unknown => {
       try {

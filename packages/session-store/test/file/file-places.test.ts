@@ -1,5 +1,6 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, lstat, mkdir, readdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { session, useFilePlace } from './file-harness.ts';
@@ -94,6 +95,35 @@ describe('where no session file can stand', () => {
     }
   });
 
+  it.runIf(process.platform !== 'win32')(
+    'file/special: what is no ordinary file is neither read nor replaced',
+    async () => {
+      // For devices it is the same, but only root could make one for a test, or lose one to it.
+      const makePipe = (): unknown => execFileSync('mkfifo', ['-m', '644', place.path]);
+      const error = {
+        code: 'config',
+        message: `The session file has to be an ordinary file, and ${place.path} is none`,
+      };
+      const untouched = async () => {
+        const stats = await stat(place.path);
+        return stats.isFIFO() && (stats.mode & 0o777) === 0o644 && (await readdir(place.folder)).length === 1;
+      };
+      makePipe();
+      await expect(place.open(NEVER).init()).rejects.toMatchObject(error);
+      await expect(place.open(NEVER).create(session('s'))).rejects.toMatchObject({ ...error, outcome: 'not-applied' });
+      expect(await untouched()).toBe(true);
+
+      await rm(place.path);
+      const store = place.open(NEVER);
+      await store.create(session('s'));
+      await rm(place.path);
+      makePipe();
+      await expect(store.get('u', 's')).rejects.toMatchObject(error);
+      await expect(store.delete('u', 's')).rejects.toMatchObject({ ...error, outcome: 'not-applied' });
+      await expect.poll(untouched).toBe(true);
+    },
+  );
+
   it('file/taken-away: a folder that is removed while it is in use is told at once, and used when it is back', async () => {
     const [folder, path] = [join(place.folder, 'a'), join(place.folder, 'a', 'sessions.json')];
     const store = place.open({ path, ...NEVER });
@@ -106,6 +136,12 @@ describe('where no session file can stand', () => {
       outcome: 'not-applied',
       message: `Storage backend file is unavailable: update failed at ${path} (ENOENT)`,
     });
+    // What is not there any more is not empty.
+    const message = (operation: string) =>
+      `Storage backend file is unavailable: ${operation} failed at ${path} (ENOENT)`;
+    await expect(store.get('u', 's')).rejects.toMatchObject({ code: 'unavailable', message: message('get') });
+    await expect(store.list('u')).rejects.toMatchObject({ code: 'unavailable', message: message('list') });
+    await expect(store.listAllIds()).rejects.toMatchObject({ code: 'unavailable', message: message('listAllIds') });
     await rename(join(place.folder, 'away'), folder);
     await store.update('u', 's', { serverName: 'y' });
     expect((await store.get('u', 's'))?.serverName).toBe('y');

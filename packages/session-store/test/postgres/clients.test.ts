@@ -4,7 +4,9 @@ import { describeWith } from 'test-support/vitest';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { createPostgresStorageBackend, type PostgresStorageBackend } from '../../src/postgres/index.ts';
 import type { Session } from '../../src/session.ts';
-import { installRole, installTable, installTenantPolicy, openPool } from '../sql-harness.ts';
+import { poolConnection } from '../../src/sql/pool-connection.ts';
+import { swappedRecordCases } from '../encryption/swapped-records.ts';
+import { installRole, installTable, installTenantPolicy, makeDriver, openPool } from '../sql-harness.ts';
 
 const SESSION: Session = {
   userId: 'user',
@@ -39,6 +41,11 @@ async function walk(store: PostgresStorageBackend): Promise<void> {
   await store.delete('user', 'session');
   await store.disconnect();
 }
+
+swappedRecordCases('postgres', () => ({
+  driver: makeDriver(poolConnection(owner)),
+  store: createPostgresStorageBackend(owner, { encryption: '7c'.repeat(32) }),
+}));
 
 describe('clients of other forms', () => {
   it('clients/function: a plain function is enough, whether it answers rows or an object with rows', async () => {

@@ -9,6 +9,8 @@ import {
 } from 'test-support';
 import { describeWith } from 'test-support/vitest';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { RedisStorageBackend } from '../../src/redis/index.ts';
+import { swappedRecordCases } from '../encryption/swapped-records.ts';
 import { driverCases } from './driver-cases.ts';
 import { clientOf, clusterClientOf, collect, KEY, makeDriver, newRecord } from './redis-harness.ts';
 
@@ -26,6 +28,12 @@ describeWith(kitRedisServer, 'redis driver: one server', () => {
   });
 
   driverCases('one', () => ({ client, prefix: kit.createPrefix() }));
+
+  swappedRecordCases('redis', () => {
+    const prefix = kit.createPrefix();
+    const store = new RedisStorageBackend(client, { prefix, encryption: '7c'.repeat(32) });
+    return { driver: makeDriver(client, { prefix }), store };
+  });
 
   it('redis/one/layout: a hash and a sorted set of the documented names, with expiries', async () => {
     const prefix = kit.createPrefix();

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import { type RedisServer, redisServer, startRedis } from 'test-support';
+import { type RedisServer, redisServer, startRedis, TcpProxy } from 'test-support';
 import { describeWith } from 'test-support/vitest';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { SessionStoreError } from '../../src/errors.ts';
@@ -47,6 +47,49 @@ describeWith(redisServer, 'redis: a connection of its own', () => {
     await store.update('user', 'session', { serverName: 'back' });
     expect((await store.get('user', 'session'))?.serverName).toBe('back');
     expect(inspect(reports, { depth: Infinity, showHidden: true })).not.toContain('SECRET');
+    await store.clearAll();
+    await store.disconnect();
+  });
+
+  it('redis/owned-cut: what was on its way when the connection broke is repeated at once, and applied once', async () => {
+    await using proxy = await TcpProxy.start({ host: server.host, port: server.port });
+    const store = await createRedisStorageBackend(proxy.url(server.url), {
+      encryption: false,
+      operationTimeoutMs: 600_000, // whoever waits for its end fails
+      onError: () => {},
+    });
+    // The server knows all scripts: the answer that is lost is that of the call.
+    await store.create({ ...SESSION, sessionId: 'other' });
+    await store.update('user', 'other', { serverName: 'x' });
+    await store.delete('user', 'other');
+    const lost = async <T>(command: string, run: () => Promise<T>): Promise<T> => {
+      const swallowed = proxy.swallowAnswerAfter((chunk) => chunk.includes(command));
+      const result = await run();
+      await swallowed;
+      return result;
+    };
+    await lost('evalsha', () => store.create(SESSION));
+    const { version = 0 } = (await lost('hmget', () => store.get('user', 'session'))) ?? {};
+    await lost('evalsha', () => store.update('user', 'session', { serverName: 'x' }, { ifVersion: version }));
+    expect((await lost('evalsha', () => store.list('user'))).map((session) => session.version)).toEqual([version + 1]);
+    await lost('evalsha', () => store.delete('user', 'session'));
+    expect(await lost('scan', () => store.listAllIds())).toEqual([]);
+    await store.disconnect();
+  });
+
+  it('redis/owned-half-open: a connection that says nothing any more is replaced by another', async () => {
+    await using proxy = await TcpProxy.start({ host: server.host, port: server.port });
+    const store = await createRedisStorageBackend(proxy.url(server.url), {
+      encryption: false,
+      operationTimeoutMs: 1_000,
+      onError: () => {},
+    });
+    await store.create(SESSION);
+    // As behind a firewall that has forgotten it: nothing passes, and nobody says so.
+    proxy.connections[0]?.blackhole('both');
+    await expect(store.get('user', 'session')).rejects.toMatchObject({ code: 'unavailable' });
+    await expect.poll(async () => (await store.health()).ok, { timeout: 20_000 }).toBe(true);
+    expect((await store.get('user', 'session'))?.sessionId).toBe('session');
     await store.clearAll();
     await store.disconnect();
   });

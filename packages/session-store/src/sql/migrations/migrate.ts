@@ -1,3 +1,6 @@
+import type { SessionStoreError } from '../../errors.ts';
+import { redactText } from '../../redact.ts';
+import { configError } from '../../session-errors.ts';
 import type { TableNames } from '../names.ts';
 import { schemaProblem, schemaStatement } from '../schema-check.ts';
 import type { Row, Statement } from '../statement.ts';
@@ -87,14 +90,26 @@ async function applyMissing(client: MigrationClient, names: TableNames, wanted: 
 }
 
 async function applyAll(client: MigrationClient, names: TableNames, migrations: readonly Migration[]): Promise<void> {
-  for (const { name, sql } of migrations) {
-    await client.query(withoutTransaction(sql));
+  for (const { name, sql, optional } of migrations) {
+    await client.query(withoutTransaction(sql)).catch((error: unknown) => {
+      throw optional ? cronFailure(error) : error;
+    });
     await run(client, {
       text: `insert into ${ledger(names)} (name, checksum) values ($1::text, $2::text)
         on conflict (name) do update set checksum = excluded.checksum, applied_at = now()`,
       values: [name, await checksum(sql)],
     });
   }
+}
+
+/** What the server says names a parameter or a file that nobody has heard of who only wanted a clean-up. */
+function cronFailure(error: unknown): SessionStoreError {
+  const said = error instanceof Error ? redactText(error.message) : typeof error;
+  return configError(
+    `pg_cron cannot be set up (${said}): install it as an administrator, with shared_preload_libraries = 'pg_cron' and ` +
+      'cron.database_name = this database; nothing was changed',
+    error,
+  );
 }
 
 /** Its own `COMMIT` would end ours, and the lock with it. */

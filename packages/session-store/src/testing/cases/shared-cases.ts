@@ -27,6 +27,32 @@ export const sharedCases: Cases = {
     await b.update(USER, ID, { serverName: 'x' });
   },
 
+  'shared/disconnect-during-refresh: a pair that was asked for is stored before the store is closed': async ({
+    open,
+  }) => {
+    const [a, b] = [await open(), await open()];
+    await a.create(fullSession());
+    const fresh: OAuthTokens = { access_token: 'next', token_type: 'Bearer', refresh_token: 'refresh-next' };
+    let closing: Promise<void> | undefined;
+    const refreshing = a.refreshTokens(USER, ID, async (_, { signal }) => {
+      closing = a.disconnect();
+      await expectFailure(a.get(USER, ID), 'closed');
+      await expectFailure(
+        a.refreshTokens(USER, ID, async () => expect.unreachable()),
+        'closed',
+      );
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      expect(signal.aborted).toBe(false);
+      return fresh;
+    });
+    expect(await refreshing).toEqual({ tokens: fresh, source: 'refreshed', stored: true });
+    await closing;
+    // Its lock is free, and what it presented is not presented again.
+    await b.withLock(USER, ID, async () => undefined, { waitMs: 0 });
+    expect((await b.getCredentials(USER, ID))?.tokens).toEqual(fresh);
+    await expectFailure(a.get(USER, ID), 'closed');
+  },
+
   'shared/creators: of two creators one wins': async ({ open }) => {
     const [a, b] = [await open(), await open()];
     const created = await Promise.allSettled([a.create(session()), b.create(session())]);

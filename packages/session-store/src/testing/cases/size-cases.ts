@@ -70,5 +70,9 @@ export const sizeCases: Cases = {
     const fresh = { ...tokens(5_000), refresh_token: 'r2' };
     expect(await store.refreshTokens(USER, ID, async () => fresh)).toMatchObject({ tokens: fresh, stored: true });
     expect((await store.getCredentials(USER, ID))?.tokens).toEqual(fresh);
+    // Also where it is larger than a whole session may be.
+    const huge = { ...tokens(LIMIT), refresh_token: 'r3' };
+    expect(await store.refreshTokens(USER, ID, async () => huge)).toMatchObject({ tokens: huge, stored: true });
+    expect((await store.getCredentials(USER, ID))?.tokens).toEqual(huge);
   },
 };
