@@ -20,7 +20,7 @@ export type Benchmark = {
 export type Context = {
   /** Those that the chosen benchmarks need. */
   backend(name: BackendName): Backend;
-  /** How often each variant is measured, after a warm-up. */
+  /** How often each variant is measured, after it has warmed up. */
   readonly rounds: number;
   readonly roundMs: number;
   /** A size to measure with; smaller when only trying out. */

@@ -11,6 +11,9 @@ export type Load =
   /** So many messages per second in all. */
   | { readonly kind: 'pace'; readonly durationMs: number; readonly rate: number };
 
+/** Nothing in a benchmark hangs on whether these keep up. */
+const MAY_LOSE: ReadonlySet<string> = new Set(['socket-io', 'socket-io-streams']);
+
 /**
  * One process that sends and several that read, all through one contender, in a place of its own. The first reader
  * holds all sessions, the others none.
@@ -27,15 +30,23 @@ export class Cluster implements AsyncDisposable {
     const readers: Child[] = [];
     for (let i = 0; i < receivers; i += 1) readers.push(await Child.start('receiver.ts', args));
     await readers[0]?.call('hold', ids);
-    return new Cluster(place, await Child.start('sender.ts', args), readers, ids);
+    return new Cluster(name, place, await Child.start('sender.ts', args), readers, ids);
   }
 
+  readonly #name: string;
   readonly #place: Place;
   readonly sender: Child;
   readonly readers: readonly Child[];
   readonly sessions: readonly string[];
 
-  private constructor(place: Place, sender: Child, readers: readonly Child[], sessions: readonly string[]) {
+  private constructor(
+    name: string,
+    place: Place,
+    sender: Child,
+    readers: readonly Child[],
+    sessions: readonly string[],
+  ) {
+    this.#name = name;
     this.#place = place;
     this.sender = sender;
     this.readers = readers;
@@ -45,7 +56,7 @@ export class Cluster implements AsyncDisposable {
   /**
    * Sends a load and waits until every reader has got past it.
    *
-   * @throws when a message was lost, came twice or out of order
+   * @throws when a message was lost, came twice or out of order; adapters of others may lose some
    */
   async round({ kind, durationMs, ...how }: Load): Promise<Figures> {
     const load = { limit: Number.MAX_SAFE_INTEGER, ...how, durationMs, sessions: this.sessions };
@@ -57,15 +68,17 @@ export class Cluster implements AsyncDisposable {
       ),
     );
     if (!holder) throw new Error('nobody reads');
-    if (holder.received !== sent || holder.disordered > 0) {
-      throw new Error(`sent ${sent}, received ${holder.received}, ${holder.disordered} out of order`);
+    const lost = sent - holder.received;
+    if (!MAY_LOSE.has(this.#name) && (lost !== 0 || holder.disordered > 0)) {
+      throw new Error(`${this.#name}: sent ${sent}, received ${holder.received}, ${holder.disordered} out of order`);
     }
     const bystanders = others.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / others.length;
     return {
       ...acks,
       sent,
+      lost,
       // From the first send until the last frame was read.
-      perSecond: (sent * 1_000) / (holder.readAt - startedAt),
+      perSecond: (holder.received * 1_000) / (holder.readAt - startedAt),
       holderMicros: (holder.cpuMs * 1_000) / sent,
       bystanderMicros: (bystanders * 1_000) / sent,
     };

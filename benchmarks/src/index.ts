@@ -33,7 +33,7 @@ console.log(`${tableToMarkdown({ head: ['', ''], rows: machine })}\n`);
 const context: Context = {
   backend: (name) => backends.get(name),
   rounds: values.quick ? 1 : 5,
-  roundMs: values.quick ? 200 : 1_000,
+  roundMs: values.quick ? 200 : 2_000,
   size: (full) => (values.quick ? Math.ceil(full / 20) : full),
 };
 const isSaved = values.save || (positionals.length === 0 && !values.quick);

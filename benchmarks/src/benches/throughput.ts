@@ -68,6 +68,7 @@ export const throughput: BackendBenchmark = {
       targets: targets(backend, plan, rounds),
       notes: [
         ...plan.notes,
+        ...plan.names.flatMap((name) => lossOf(backend, name, rounds)),
         `${published} It acknowledges nothing: its figure is what its single connection works off of ` +
           `${SENDERS * UNACKNOWLEDGED_LIMIT} queued messages.`,
         'CPU is user and system time of the reading process, its HTTP side (reading the streams) included.',
@@ -98,6 +99,12 @@ function row(backend: Backend, name: string, rounds: Rounds<string>): string[] {
     figure(rounds.median(name, 'holderMicros'), 'µs'),
     figure(rounds.median(name, 'bystanderMicros'), 'µs'),
   ];
+}
+
+/** That of ours, and of the base, would have failed the run. */
+function lossOf(backend: Backend, name: string, rounds: Rounds<string>): string[] {
+  const most = Math.max(...rounds.values(name, 'lost'));
+  return most > 0 ? [`${contender(backend.name, name).title} lost up to ${figure(most)} messages in a round.`] : [];
 }
 
 function targets(backend: Backend, plan: Plan, rounds: Rounds<string>): Target[] {

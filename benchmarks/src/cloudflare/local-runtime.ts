@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,10 +19,19 @@ type WorkerInput = TestHarnessOptions['workers'][number];
 /** Classes as the two READMEs say: 0.3.0 has no use for SQL. */
 const MIGRATIONS = { ours: 'new_sqlite_classes', published: 'new_classes' } as const;
 
+/** Where wrangler writes its log, from its first start to the end of the process. */
+let home: string | undefined;
+
+function makeHome(): string {
+  const path = mkdtempSync(join(tmpdir(), 'tmcp-bench-'));
+  onParentDeath('rm -rf "$1"', path);
+  return path;
+}
+
 /** workerd, run by wrangler on this machine, with both packages in it, each as three Workers of its own. */
 export class LocalRuntime implements AsyncDisposable {
   static async start({ metered = false }: { readonly metered?: boolean } = {}): Promise<LocalRuntime> {
-    const home = await mkdtemp(join(tmpdir(), 'tmcp-bench-'));
+    home ??= makeHome();
     // wrangler neither reports nor asks anything of the network, and writes where nobody looks.
     const restoreEnvironment = setEnvironment({
       HOME: home,
@@ -32,13 +41,6 @@ export class LocalRuntime implements AsyncDisposable {
       WRANGLER_HIDE_BANNER: 'true',
       CLOUDFLARE_CF_FETCH_ENABLED: 'false',
     });
-    const callOff = onParentDeath('rm -rf "$1"', home);
-    const leave = async (): Promise<void> => {
-      restoreEnvironment();
-      // wrangler may still be writing its log.
-      await rm(home, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
-      callOff();
-    };
     const { createTestHarness } = await import('wrangler');
     const harness = createTestHarness({
       root: fileURLToPath(new URL('./workers/', import.meta.url)),
@@ -48,18 +50,18 @@ export class LocalRuntime implements AsyncDisposable {
       await harness.listen();
     } catch (error) {
       await harness.close();
-      await leave();
+      restoreEnvironment();
       throw error;
     }
-    return new LocalRuntime(harness, leave);
+    return new LocalRuntime(harness, restoreEnvironment);
   }
 
   readonly #harness: TestHarness;
-  readonly #leave: () => Promise<void>;
+  readonly #restoreEnvironment: () => void;
 
-  private constructor(harness: TestHarness, leave: () => Promise<void>) {
+  private constructor(harness: TestHarness, restoreEnvironment: () => void) {
     this.#harness = harness;
-    this.#leave = leave;
+    this.#restoreEnvironment = restoreEnvironment;
   }
 
   deployment(name: DeploymentName): Deployment {
@@ -69,7 +71,7 @@ export class LocalRuntime implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#harness.close();
-    await this.#leave();
+    this.#restoreEnvironment();
   }
 }
 
