@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { type RedisServer, redisServer, startRedis } from 'test-support';
+import { type RedisServer, redisServer, startRedis, waitFor } from 'test-support';
 import { describeWith } from 'test-support/vitest';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { SessionStoreError } from '../../src/errors.ts';
@@ -13,7 +13,8 @@ describeWith(redisServer, 'redis: a server that is killed while many write', () 
   let client: Redis;
 
   beforeAll(async () => {
-    server = await startRedis({ settings: { appendonly: 'yes', appendfsync: 'everysec' } });
+    // With `everysec` Redis answers before it has written when the disk is busy with the second before.
+    server = await startRedis({ settings: { appendonly: 'yes', appendfsync: 'always' } });
     client = clientOf(server.url);
   });
   afterAll(async () => {
@@ -26,6 +27,7 @@ describeWith(redisServer, 'redis: a server that is killed while many write', () 
     const driver = makeDriver(client, { prefix });
     const expected = new Map<string, { patches: number; version: number; value: string }>();
     const removed = new Set<string>();
+    let acknowledged = 0;
     let ended = false;
 
     async function write(writer: number): Promise<void> {
@@ -38,6 +40,7 @@ describeWith(redisServer, 'redis: a server that is killed while many write', () 
           const result = await driver.patch(key, { kind: 'content', set: { serverId: `${patches}` }, unset: [] });
           // Sent twice by us or by ioredis, it counts once.
           expect(result).toEqual({ version: version + patches });
+          acknowledged += 1;
           expected.set(key.sessionId, { patches, version: version + patches, value: `${patches}` });
         }
         if (n % 3 !== 0) continue;
@@ -50,7 +53,8 @@ describeWith(redisServer, 'redis: a server that is killed while many write', () 
     const writers = Array.from({ length: WRITERS }, (_, writer) => write(writer));
     const failed = Promise.all(writers);
     for (let round = 0; round < ROUNDS; round += 1) {
-      await Promise.race([failed, new Promise((resolve) => setTimeout(resolve, 20 + Math.random() * 150))]);
+      const enough = acknowledged + 5 + Math.random() * 200;
+      await Promise.race([failed, waitFor(() => acknowledged >= enough, { intervalMs: 1 })]);
       await server.kill();
       await server.start();
     }
