@@ -15,8 +15,9 @@ export type RedisSettings = Readonly<Record<string, string | number>>;
 
 export interface RedisServerOptions {
   /**
-   * Added to `redis.conf`. By default nothing is written to disk; with `appendonly: 'yes'` a killed server has kept
-   * all that it acknowledged, for the operating system lives on.
+   * Added to `redis.conf`. By default nothing is written to disk. Only with `appendonly: 'yes'` and
+   * `appendfsync: 'always'` a killed server has kept all that it acknowledged: with `everysec`, Redis answers before
+   * it has written while the disk is busy with the second before.
    */
   readonly settings?: RedisSettings | undefined;
   /** Only TLS, with a certificate for the loopback address (needs `openssl`). @default false */

@@ -47,7 +47,7 @@ describeWith(redisServer, 'redis faults', () => {
   let client: Redis;
 
   beforeAll(async () => {
-    server = await startRedis({ settings: { appendonly: 'yes' } });
+    server = await startRedis({ settings: { appendonly: 'yes', appendfsync: 'always' } });
     client = clientOf(server.url);
   });
   beforeEach(async () => {

@@ -22,7 +22,7 @@ const SESSION: Session = {
 describeWith(redisServer, 'redis: a connection of its own', () => {
   let server: RedisServer;
   beforeAll(async () => {
-    server = await startRedis({ settings: { requirepass: PASSWORD, appendonly: 'yes' } });
+    server = await startRedis({ settings: { requirepass: PASSWORD, appendonly: 'yes', appendfsync: 'always' } });
   });
   afterAll(() => server.stop());
 
