@@ -9,7 +9,12 @@ export type ClaimOutcome =
   /** The previous stream has begun and has not said where it ended: the new one starts there, not before. */
   | 'wait';
 
-export type ResumeOutcome = 'continue' | 'superseded' | 'ended' | 'gap';
+export type ResumeOutcome =
+  | 'continue'
+  | 'superseded'
+  | 'gap'
+  /** The session was ended meanwhile. What lies up to this position was accepted before, and is the stream's. */
+  | { readonly endedAt: number };
 
 /** The claim of a session whose stream may begin now. */
 export type Ready = { readonly claim: string; readonly begin: Begin };

@@ -69,7 +69,7 @@ export class ShardStreams {
     for (const [, attachment] of this.#sockets.ofSession(session)) {
       if (attachment.state === 'waiting') this.#giveUp(attachment);
     }
-    for (const [socket] of this.#sockets.ofSession(session)) this.#sendRest(session, socket);
+    for (const [socket] of this.#sockets.ofSession(session)) this.#sendRest(session, socket, this.#store.head);
     if (!this.#store.end(session, operation)) return false;
     for (const [socket] of this.#sockets.ofSession(session)) this.#sockets.finish(socket, 'ended');
     return true;
@@ -107,10 +107,13 @@ export class ShardStreams {
     const after = numberOf(query.get('after'));
     const outcome = this.#store.resume(session, claim, query.get('epoch') ?? '', after);
     this.#replace(session, claim);
-    const goesOn = outcome === 'continue';
+    const goesOn = outcome === 'continue' || typeof outcome === 'object';
     const state = !goesOn ? 'over' : after === undefined ? 'waiting' : 'replaying';
     this.#sockets.accept(socket, { session, claim, state, acked: after, provedAt: Date.now() });
-    if (!goesOn) {
+    if (typeof outcome === 'object') {
+      this.#sendRest(session, socket, outcome.endedAt);
+      this.#sockets.finish(socket, 'ended');
+    } else if (outcome !== 'continue') {
       this.#sockets.send(socket, { type: outcome });
     } else if (state === 'waiting' && this.#store.predecessor(session) === undefined) {
       // It waits for what it may have been told on the socket that broke: its claim is answered once more.
@@ -171,16 +174,17 @@ export class ShardStreams {
     this.#sockets.send(socket, { type: 'gap' });
   }
 
-  /** All that a stream has still to pull. */
-  #sendRest(session: string, socket: WebSocket): void {
-    for (let after = this.#sockets.attachment(socket).acked ?? 0; ; ) {
-      if (this.#sockets.attachment(socket).state !== 'replaying') return;
+  /** All that a stream has still to pull, up to a position. */
+  #sendRest(session: string, socket: WebSocket, upTo: number): void {
+    const { state, acked = 0 } = this.#sockets.attachment(socket);
+    if (state !== 'replaying') return;
+    for (let after = acked; after < upTo; ) {
       const page = this.#store.page({ session }, after);
       if (!page) return;
-      const { entries, last } = page;
-      this.#sockets.send(socket, { type: 'page', entries, live: last });
-      if (last) return;
-      after = entries.at(-1)?.[0] ?? after;
+      const entries = page.entries.filter(([seq]) => seq <= upTo);
+      this.#sockets.send(socket, { type: 'page', entries, live: page.last });
+      if (page.last || entries.length < page.entries.length) return;
+      after = entries.at(-1)?.[0] ?? upTo;
     }
   }
 

@@ -114,11 +114,11 @@ export class SqlStore implements ShardStore {
 
   resume(session: string, claim: string, epoch: string, after: number | undefined): ResumeOutcome {
     const row = this.#sessions.get(session);
-    if (row?.ended != null) return 'ended';
+    const follows = after !== undefined && this.canFollow(epoch, after) && after >= this.#log.trimmedFor({ session });
+    if (row?.ended != null) return { endedAt: follows && row.claim === claim ? row.floor : 0 };
     // Its Worker then says where it stopped.
     if (row && row.claim !== claim) return 'superseded';
     if (row && after === undefined) return 'continue';
-    const follows = after !== undefined && this.canFollow(epoch, after) && after >= this.#log.trimmedFor({ session });
     // While a session is unknown, nothing is stored for it.
     if (row && follows) return 'continue';
     this.loseTrack(session);
@@ -175,7 +175,8 @@ export class SqlStore implements ShardStore {
   end(session: string, operation: string): boolean {
     const row = this.#sessions.get(session);
     if (row?.ended === operation) return false;
-    this.#sessions.save({ ...this.#fresh(session), ended: operation });
+    // A stream whose socket is away comes back for what was accepted up to here: see `resume`.
+    this.#sessions.save({ ...this.#fresh(session), claim: row?.claim ?? null, ended: operation });
     return true;
   }
 

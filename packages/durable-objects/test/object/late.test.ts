@@ -1,12 +1,43 @@
 import { env } from 'cloudflare:workers';
 import { TestClient } from '@tmcp/session-manager/testing';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { DurableObjectStreamSessionManager } from '../../src/index.ts';
 import { PATHS, PROTOCOL, type Shard, type ShardBatch, type ToWorker } from '../../src/protocol.ts';
 import { loseLog } from './lose-log.ts';
 
 function frame(label: string): string {
   return `event: message\ndata: ${JSON.stringify({ params: { label } })}\n\n`;
+}
+
+/** The binding, without the sockets that are open and new ones until `back` is called; calls go through. */
+function cuttable(): { binding: DurableObjectNamespace; away: () => () => void } {
+  const objects = env.TMCP_DURABLE_OBJECT;
+  const sockets = new Set<WebSocket>();
+  let isAway = false;
+  const stub = (id: DurableObjectId): Shard => objects.get(id) as unknown as Shard;
+  const binding = {
+    idFromName: (name: string) => objects.idFromName(name),
+    get: (id: DurableObjectId) => ({
+      publish: (...args: Parameters<Shard['publish']>) => stub(id).publish(...args),
+      release: (...args: Parameters<Shard['release']>) => stub(id).release(...args),
+      endSession: (...args: Parameters<Shard['endSession']>) => stub(id).endSession(...args),
+      fetch: async (url: string, init: RequestInit) => {
+        if (isAway) throw new Error('Network connection lost.');
+        const response = await objects.get(id).fetch(url, init);
+        if (response.webSocket) sockets.add(response.webSocket);
+        return response;
+      },
+    }),
+  } as unknown as DurableObjectNamespace;
+  const away = () => {
+    isAway = true;
+    for (const socket of sockets) socket.close();
+    sockets.clear();
+    return () => {
+      isAway = false;
+    };
+  };
+  return { binding, away };
 }
 
 test('late/first-try: a try that arrives after the one that repeats it is not stored again', async () => {
@@ -35,34 +66,41 @@ test('late/impatient: a stream whose shard was away does not wait for a silent p
   });
   webSocket?.accept();
 
-  let sockets: WebSocket[] = [];
-  let isAway = false;
-  const binding = {
-    idFromName: (given: string) => objects.idFromName(given),
-    get: (id: DurableObjectId) => ({
-      publish: (batch: ShardBatch) => (objects.get(id) as unknown as Shard).publish(batch),
-      release: (release: Parameters<Shard['release']>[0]) => (objects.get(id) as unknown as Shard).release(release),
-      fetch: async (url: string, init: RequestInit) => {
-        if (isAway) throw new Error('Network connection lost.');
-        const response = await objects.get(id).fetch(url, init);
-        if (response.webSocket) sockets.push(response.webSocket);
-        return response;
-      },
-    }),
-  } as unknown as DurableObjectNamespace;
+  const { binding, away } = cuttable();
   const streams = new DurableObjectStreamSessionManager({ binding, namespace, shards: 1 });
   const client = new TestClient('s');
   await client.connect(streams);
-  isAway = true;
-  for (const socket of sockets) socket.close();
-  sockets = [];
+  const back = away();
   // Longer than it waits for the silent one.
   await new Promise((resolve) => setTimeout(resolve, 1_200));
-  isAway = false;
+  back();
   await streams.publish(['s'], frame('1'));
   await client.receives('1');
   await streams.close();
   webSocket?.close();
+});
+
+test('late/delete: a stream whose socket is away when its session ends still gets what was accepted before', async () => {
+  const namespace = 'late/delete';
+  const { binding, away } = cuttable();
+  const streams = new DurableObjectStreamSessionManager({ binding, namespace, shards: 1 });
+  const [client, other] = [new TestClient('s'), new TestClient('other')];
+  await client.connect(streams);
+  await other.connect(streams);
+  await streams.publish(['s'], frame('1'));
+  await client.receives('1');
+  const back = away();
+  // More than a page.
+  const labels = Array.from({ length: 600 }, (_, index) => `m${index}`);
+  await Promise.all(labels.map((label) => streams.publish(['s'], frame(label))));
+  await streams.publish(undefined, frame('last'));
+  await streams.delete('s');
+  await streams.publish(undefined, frame('after'));
+  back();
+  await other.receives('after');
+  await vi.waitFor(() => expect(client.stream.state).toBe('ended'));
+  expect(client.labels).toEqual(['1', ...labels, 'last']);
+  await streams.close();
 });
 
 test('late/lost: a stream that was not told where it begins, and whose log is lost, begins at the new head', async () => {
