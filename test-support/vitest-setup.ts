@@ -13,11 +13,11 @@ const HANDLES: readonly string[] = ['TCPSocketWrap', 'TCPServerWrap', 'ProcessWr
 const escaped: unknown[] = [];
 const openBefore = openHandles().length;
 
-process.on('unhandledRejection', (reason) => escaped.push(reason));
-process.on('uncaughtException', (error) => escaped.push(error));
-process.on('warning', (warning) => {
+const keep = (reason: unknown): void => void escaped.push(reason);
+const warn = (warning: Error): void => {
   if (warning.name === 'MaxListenersExceededWarning') escaped.push(warning);
-});
+};
+process.on('unhandledRejection', keep).on('uncaughtException', keep).on('warning', warn);
 
 afterEach(async () => {
   // Rejections are reported at the end of the turn in which nobody handled them.
@@ -33,6 +33,8 @@ afterAll(async () => {
   const deadline = performance.now() + 10_000;
   while (openHandles().length > openBefore && performance.now() < deadline) await sleep(20);
   const open = openHandles();
+  // The next file may run in this process.
+  process.off('unhandledRejection', keep).off('uncaughtException', keep).off('warning', warn);
   if (open.length > openBefore) throw new Error(`Left open by this file: ${open.join(', ')}`);
 });
 
