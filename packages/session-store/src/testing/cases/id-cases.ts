@@ -50,20 +50,25 @@ export const idCases: Cases = {
         store.create(session({ ...pair, tokens: { access_token: `t${at}`, token_type: '' } })),
       ),
     );
-    for (const [at, { userId, sessionId }] of distinct.entries()) {
-      expect(await store.get(userId, sessionId)).toMatchObject({ userId, sessionId });
-      expect((await store.getCredentials(userId, sessionId))?.tokens?.access_token).toBe(`t${at}`);
-    }
-    for (const userId of HOSTILE) {
-      const own = distinct.filter((pair) => pair.userId === userId).map((pair) => pair.sessionId);
-      expect(new Set(await store.listIds(userId))).toEqual(new Set(own));
-      expect((await store.list(userId)).length).toBe(own.length);
-    }
+    await Promise.all(
+      distinct.map(async ({ userId, sessionId }, at) => {
+        expect(await store.get(userId, sessionId)).toMatchObject({ userId, sessionId });
+        expect((await store.getCredentials(userId, sessionId))?.tokens?.access_token).toBe(`t${at}`);
+      }),
+    );
+    await Promise.all(
+      HOSTILE.map(async (userId) => {
+        const own = distinct.filter((pair) => pair.userId === userId).map((pair) => pair.sessionId);
+        expect(new Set(await store.listIds(userId))).toEqual(new Set(own));
+        expect((await store.list(userId)).length).toBe(own.length);
+      }),
+    );
     expect((await store.listAllIds()).sort()).toEqual(distinct.map((pair) => pair.sessionId).sort());
-    for (const { userId, sessionId } of distinct) {
+    const locked = distinct.map(async ({ userId, sessionId }) => {
       await store.withLock(userId, sessionId, () => store.delete(userId, sessionId));
       expect(await store.get(userId, sessionId)).toBeNull();
-    }
+    });
+    await Promise.all(locked);
     expect(await store.listAllIds()).toEqual([]);
   },
 
