@@ -1,11 +1,13 @@
 import { encodeText, utf8Length } from '@tmcp/session-manager';
-import type { Entry, ShardMessage } from '../protocol.ts';
+import type { Entry, ShardMessage, Topic } from '../protocol.ts';
 import { jsonLists } from './json-lists.ts';
 import type { Meta } from './meta.ts';
 import type { Appended, Reader } from './shard-store.ts';
 
-/** To every session, to some of them, to listen streams. */
-const KIND = { everyone: 0, some: 1, listen: 2 } as const;
+/** To every session, to some of them, to the listen streams of a topic. These numbers are stored. */
+const KIND = { everyone: 0, some: 1, tools: 2, prompts: 3, resources: 4, updated: 5, other: 6 } as const;
+/** What went to everyone, or to a topic, is remembered under its name when it is trimmed. */
+const TRIMMED = Object.entries(KIND).filter(([name]) => name !== 'some');
 
 /** A SQLite row holds 2 MB: longer texts are stored in parts. */
 const WHOLE_BYTES = 512 * 1024;
@@ -25,7 +27,8 @@ type Row = { seq: number; size: number; data: string | null };
  * The short log of a shard. Positions are contiguous per shard and never used twice: the newest row is never trimmed.
  *
  * Whether a reader has missed something is known exactly: when rows are trimmed, the highest position of what went to
- * everyone, to listen streams, and to each named session is kept. A quiet session resumes however old its last event is.
+ * everyone, to each topic of listen streams, and to each named session is kept. A quiet session resumes however old its
+ * last event is.
  */
 export class ShardLog {
   readonly #sql: SqlStorage;
@@ -72,7 +75,7 @@ export class ShardLog {
   /** @param targets ids of `message.to` that have a session in this shard */
   append(batch: string, message: ShardMessage, targets: readonly string[] | undefined): Appended {
     const seq = this.#head + 1;
-    const kind = message.topic !== undefined ? KIND.listen : targets ? KIND.some : KIND.everyone;
+    const kind = KIND[message.topic ?? (targets ? 'some' : 'everyone')];
     const size = utf8Length(message.data);
     const whole = size <= WHOLE_BYTES;
     this.#sql.exec(
@@ -102,11 +105,11 @@ export class ShardLog {
 
   /** Position of the newest trimmed entry that a reader was meant to get. */
   trimmedFor(reader: Reader): number {
-    if (reader.session === undefined) return this.#meta.number('trimmed_listen');
+    if (reader.session === undefined) return Math.max(...reader.topics.map((topic) => this.#trimmedOf(topic)));
     const own = this.#sql
       .exec<{ trimmed: number }>('SELECT trimmed FROM session WHERE sid = ?', reader.session)
       .toArray()[0];
-    return Math.max(this.#meta.number('trimmed_everyone'), own?.trimmed ?? 0);
+    return Math.max(this.#trimmedOf('everyone'), own?.trimmed ?? 0);
   }
 
   /** Whether anything for a reader lies behind a position. */
@@ -135,16 +138,13 @@ export class ShardLog {
   #trim(upTo: number): void {
     const cut = Math.min(upTo, this.#head - 1);
     if (cut < this.#first) return;
-    const { everyone, listen } = this.#sql
-      .exec<{ everyone: number | null; listen: number | null }>(
-        `SELECT max(CASE WHEN kind = ${KIND.everyone} THEN seq END) AS everyone,
-                max(CASE WHEN kind = ${KIND.listen} THEN seq END) AS listen
-         FROM log WHERE seq <= ?`,
-        cut,
-      )
-      .one();
-    if (everyone !== null) this.#meta.set('trimmed_everyone', everyone);
-    if (listen !== null) this.#meta.set('trimmed_listen', listen);
+    const newest = this.#sql
+      .exec<{ kind: number; seq: number }>('SELECT kind, max(seq) AS seq FROM log WHERE seq <= ? GROUP BY kind', cut)
+      .toArray();
+    for (const { kind, seq } of newest) {
+      const name = TRIMMED.find(([, number]) => number === kind)?.[0];
+      if (name !== undefined) this.#meta.set(`trimmed_${name}`, seq);
+    }
     this.#sql.exec(
       `UPDATE session SET trimmed = (SELECT max(seq) FROM log_to WHERE log_to.sid = session.sid AND seq <= ?1)
        WHERE sid IN (SELECT sid FROM log_to WHERE seq <= ?1)`,
@@ -153,6 +153,10 @@ export class ShardLog {
     this.#trimmed = this.#totalAt(cut);
     this.#first = cut + 1;
     for (const table of ['log_to', 'log_part', 'log']) this.#sql.exec(`DELETE FROM ${table} WHERE seq <= ?`, cut);
+  }
+
+  #trimmedOf(name: Topic | 'everyone'): number {
+    return this.#meta.number(`trimmed_${name}`);
   }
 
   #edge(order: 'ASC' | 'DESC'): Edge | undefined {
@@ -167,7 +171,9 @@ export class ShardLog {
     if (reader.session === undefined) {
       return this.#sql
         .exec<Row>(
-          `SELECT seq, size, data FROM log WHERE seq > ? AND kind = ${KIND.listen} ORDER BY seq LIMIT ?`,
+          `SELECT seq, size, data FROM log
+           WHERE seq > ? AND kind IN (${reader.topics.flatMap((topic) => KIND[topic] ?? []).join()})
+           ORDER BY seq LIMIT ?`,
           after,
           limit,
         )

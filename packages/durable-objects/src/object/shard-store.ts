@@ -1,4 +1,4 @@
-import type { Begin, Entry, Release, ShardBatch, ShardMessage, ShardSettings } from '../protocol.ts';
+import type { Begin, Entry, Release, ShardBatch, ShardMessage, ShardSettings, Topic } from '../protocol.ts';
 
 /** A message that has got its place in the log. */
 export type Appended = ShardMessage & { readonly seq: number };
@@ -19,8 +19,8 @@ export type ResumeOutcome =
 /** The claim of a session whose stream may begin now. */
 export type Ready = { readonly claim: string; readonly begin: Begin };
 
-/** Whose entries a reader gets: those of a session, or notifications to listen streams. */
-export type Reader = { readonly session: string } | { readonly session: undefined };
+/** Whose entries a reader gets: those of a session, or notifications to listen streams of some topics. */
+export type Reader = { readonly session: string } | { readonly session?: undefined; readonly topics: readonly Topic[] };
 
 export type Expired = {
   /** More will have to be forgotten later. */

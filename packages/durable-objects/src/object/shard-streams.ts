@@ -31,7 +31,7 @@ export class ShardStreams {
     this.#configure(query);
     const after = numberOf(query.get('after'));
     const follows = after !== undefined && this.#store.canFollow(query.get('epoch') ?? '', after);
-    const kept = follows && this.#store.page({ session: undefined }, after) !== undefined;
+    const kept = follows && this.#store.page({ topics }, after) !== undefined;
     this.#sockets.accept(socket, { topics, state: kept ? 'replaying' : 'live' });
     const { epoch, head } = this.#store;
     const resumed = after === undefined || kept;
@@ -151,7 +151,7 @@ export class ShardStreams {
 
   #page(socket: WebSocket, attachment: Attachment, after: number): void {
     if (attachment.state !== 'replaying') return;
-    const page = this.#store.page({ session: attachment.session }, after);
+    const page = this.#store.page(attachment, after);
     if (!page) {
       this.#pageIsTrimmed(socket, attachment, after);
       return;

@@ -2,7 +2,7 @@ import { env } from 'cloudflare:workers';
 import { TestClient } from '@tmcp/session-manager/testing';
 import { expect, test } from 'vitest';
 import { DurableObjectStreamSessionManager } from '../../src/index.ts';
-import { PROTOCOL, type Shard, type ShardBatch, type ToShard, type ToWorker } from '../../src/protocol.ts';
+import { PROTOCOL, type Shard, type ShardBatch, type Topic, type ToShard, type ToWorker } from '../../src/protocol.ts';
 
 const settings = { resumeWindowMs: 60_000, maxLogBytes: 4_000, sessionTimeoutMs: 10_000 };
 
@@ -118,4 +118,30 @@ test('trimmed/after-pull: a stream that loses what it has not pulled yet ends on
   await publish('11');
   await client.hasExactly(streams, ['1', '2', '3', '4', ...hints, '11']);
   expect(streams.stats()).toMatchObject({ discontinuities: 1, notResumed: 1 });
+});
+
+test('trimmed/topics: a listen stream is not told to look again because other topics are trimmed', async () => {
+  const stub = env.TMCP_DURABLE_OBJECT.getByName('trimmed/topics');
+  const shard = stub as unknown as Shard;
+  const listen = async (topics: string, after?: { epoch: string; after: number }): Promise<ToWorker> => {
+    const query = new URLSearchParams({ p: String(PROTOCOL), topics });
+    for (const [name, value] of Object.entries(after ?? {})) query.set(name, String(value));
+    const { webSocket } = await stub.fetch(`https://shard/listen?${query}`, { headers: { Upgrade: 'websocket' } });
+    const heard = new Promise<ToWorker>((resolve) => {
+      webSocket?.addEventListener('message', ({ data }) => resolve(JSON.parse(String(data)) as ToWorker));
+    });
+    webSocket?.accept();
+    return heard;
+  };
+  const publish = (id: number, topic: Topic, data: string): Promise<unknown> =>
+    shard.publish({ id: String(id), attempt: 1, messages: [{ topic, data }], settings });
+  await publish(1, 'tools', '{}');
+  const begin = await listen('tools,prompts');
+  if (begin.type !== 'begin') throw new Error(`the shard said ${begin.type}`);
+  for (let id = 2; id <= 4; id += 1) await publish(id, 'updated', 'x'.repeat(3_000));
+  const [quiet, busy] = [await listen('tools,prompts', begin), await listen('tools,updated', begin)];
+  expect(quiet).toEqual({ type: 'begin', epoch: begin.epoch, after: 1, resumed: true });
+  expect(busy).toEqual({ type: 'begin', epoch: begin.epoch, after: 4, resumed: false });
+  // A topic that only newer Workers know.
+  expect(await listen('tools,roots', begin)).toEqual(quiet);
 });
