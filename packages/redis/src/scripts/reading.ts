@@ -16,9 +16,10 @@ repeat
     bytes = bytes + #entry[2][8]
     from = '(' .. entry[1]
   end
-  -- As many as fill the rest, if they are as large as those before: what is read in vain is copied all the same.
+  -- As many as fill the rest, if they are as large as those before: what is read in vain is copied all the same. Never
+  -- more than some mebibytes of it: behind thousands of small ones large ones may come.
   local fitting = math.ceil((1048576 - bytes) / math.max(bytes / math.max(#found, 1), 16))
-  asked = math.min(asked * 4, fitting)
+  asked = math.min(asked * 4, fitting, 32)
 until asked < 1
 return {h[1] or '', h[2] or '0', found}
 `);
