@@ -43,6 +43,8 @@ export class LogListener {
   #life = 0;
   /** The newest life that was seen where the log is. */
   #lifeSeen = 0;
+  /** Whether this connection had an answer to a read. */
+  #hasRead = false;
   #isClosed = false;
   #wake: (() => void) | undefined;
   #ended: Promise<void> = Promise.resolve();
@@ -129,18 +131,24 @@ export class LogListener {
   }
 
   async #live(first: Redis): Promise<void> {
+    let inVain = 0;
     for (let redis: Redis | undefined = first; redis; ) {
+      this.#hasRead = false;
       this.#host.up();
       const cause = await this.#readOn(redis);
       this.#isUp = false;
       endConnection(redis);
       if (this.#isClosed) return;
       this.#host.down(cause);
-      redis = await this.#reconnect();
+      inVain = this.#hasRead ? 0 : inVain + 1;
+      redis = await this.#reconnect(inVain);
     }
   }
 
-  async #reconnect(): Promise<Redis | undefined> {
+  /** @param inVain how many connections in a row were made, and ended before they had read anything */
+  async #reconnect(inVain: number): Promise<Redis | undefined> {
+    // The first may have been cut. What Redis refuses to each, as in a slot on its way, is not to be asked all the time.
+    if (inVain > 1) await this.#pauseBefore(inVain - 2);
     for (let attempt = 0; !this.#isClosed; attempt += 1) {
       try {
         // Before anything is read from what may be another server: has it the log that this node knows?
@@ -151,7 +159,7 @@ export class LogListener {
         return redis;
       } catch {
         // Said when the connection was lost; beats and calls say it again as long as it lasts.
-        await this.#pause(Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempt) * (0.5 + Math.random() / 2));
+        await this.#pauseBefore(attempt);
       }
     }
     return undefined;
@@ -168,6 +176,7 @@ export class LogListener {
         const from = `${this.#position}-0`;
         const reply = await redis.call('XREAD', 'COUNT', count, 'BLOCK', BLOCK_MS, 'STREAMS', log, from);
         if (this.#isClosed || redis !== this.#redis || redis.status !== 'ready') break;
+        this.#hasRead = true;
         const parts = decodeEntries(reply === null ? [] : entriesOf(reply));
         const bytes = parts.reduce((sum, { head, data }) => sum + head.length + data.length, 0);
         if (bytes > MANY_BYTES) count = Math.max(1, count >> 1);
@@ -188,6 +197,10 @@ export class LogListener {
     if (!newest) return;
     this.#position = newest.last;
     this.#host.heard(parts);
+  }
+
+  #pauseBefore(attempt: number): Promise<void> {
+    return this.#pause(Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempt) * (0.5 + Math.random() / 2));
   }
 
   #pause(ms: number): Promise<void> {

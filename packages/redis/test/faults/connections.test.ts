@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisServer, startRedis, waitFor } from 'test-support';
 import { isWhole, startsAnew } from 'test-support/fault-suites';
-import { type Client, figure } from 'test-support/faults';
+import { CLEAN, type Client, figure } from 'test-support/faults';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isReading, Rig } from './support/rig.ts';
 
@@ -74,6 +74,28 @@ describe.concurrent('connections that are lost under load', () => {
     await load.stop();
     await isWhole(rig, clients);
     expect(rig.reportsBeside('configuration')).toEqual([]);
+  });
+});
+
+describe.concurrent('reading that is refused', () => {
+  it('faults/reading-refused: what the server allows no more is asked for ever more rarely, beats bring what comes, and it goes on', async () => {
+    await using own = await startRedis();
+    await using rig = Rig.on(own);
+    const nodes = [rig.node({ heartbeatMs: 200 }), rig.node({ heartbeatMs: 200 })] as const;
+    const clients = await rig.connected(4);
+    const load = rig.load();
+    await own.command('ACL', 'SETUSER', 'default', '-xread');
+    const lost = (): number => rig.reportsBeside('configuration').length;
+    await waitFor(() => lost() >= nodes.length);
+    await sleep(3_000);
+    expect(lost()).toBeLessThan(20 * nodes.length);
+    await rig.reaches(clients[0] as Client, nodes[1]);
+    await own.command('ACL', 'SETUSER', 'default', '+xread');
+    await waitFor(async () => (await rig.connections()).filter((line) => line.includes('cmd=xread')).length === 2);
+    await load.stop();
+    expect(await rig.settled()).toMatchObject(CLEAN);
+    expect(clients.map(({ line }) => line.state)).toEqual(clients.map(() => 'open'));
+    expect(rig.reportsBeside('configuration', 'refused')).toEqual([]);
   });
 });
 
