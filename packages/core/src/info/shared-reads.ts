@@ -14,6 +14,8 @@ type SharedRead = {
   readers: number;
 };
 
+const FIELDS = ['clientInfo', 'clientCapabilities', 'logLevel'] as const satisfies readonly InfoField[];
+
 /**
  * Lets the three getters of one POST share one round trip. The transports call them one after the other and await
  * each, so the second is not called before the first has its answer. But it follows at once: between the arrival of a
@@ -58,11 +60,28 @@ export class SharedReads {
     };
     const arrived = (): void => {
       read.state = 'arrived';
+      this.#replaceOlder(id);
       void withinThisTurn(() => this.#end(id, read));
     };
     row.then(arrived, arrived);
     this.#reads.set(id, [...(this.#reads.get(id) ?? []), read]);
     return read;
+  }
+
+  /** Of rows that arrive in one turn the one that was asked for last is for all: who has asked for it must not get an older one. */
+  #replaceOlder(id: string): void {
+    const reads = this.#reads.get(id) ?? [];
+    const older = reads.filter(({ state }) => state === 'arrived');
+    const newest = older.pop();
+    if (newest === undefined || older.length === 0) return;
+    for (const { taken, readers } of older) {
+      newest.readers += readers;
+      for (const field of FIELDS) newest.taken[field] += taken[field];
+    }
+    this.#reads.set(
+      id,
+      reads.filter((read) => !older.includes(read)),
+    );
   }
 
   #end(id: string, read: SharedRead): void {

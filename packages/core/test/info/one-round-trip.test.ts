@@ -4,8 +4,9 @@ import { SseTransport } from '@tmcp/transport-sse';
 import { McpServer } from 'tmcp';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { StoredInfoSessionManager } from '../../src/info/stored-info-session-manager.ts';
-import { FaultyStore } from './faulty-store.ts';
+import { emptyStore, FaultyStore } from './faulty-store.ts';
 
+const settings = { sendTimeoutMs: 300, maxOutboxBytes: 1e6, onError: () => undefined };
 let store: FaultyStore;
 let info: StoredInfoSessionManager;
 
@@ -13,7 +14,7 @@ beforeEach(() => {
   store = new FaultyStore();
   // As over a network: each answer comes in a turn of its own.
   store.after = () => sleep(2);
-  info = new StoredInfoSessionManager(store, { sendTimeoutMs: 300, maxOutboxBytes: 1e6, onError: () => undefined });
+  info = new StoredInfoSessionManager(store, settings);
 });
 afterEach(() => info.close());
 
@@ -122,6 +123,33 @@ describe('a row that was read', () => {
     void info.setLogLevel('s', 'info');
     expect(await Promise.all([before, info.getLogLevel('s')])).toEqual(['nothing', 'info']);
   });
+
+  it.each(['in the order of their questions', 'the other way round'])(
+    'does not reach who has asked for a newer one, when both arrive in one turn, %s',
+    async (order) => {
+      const shared = emptyStore();
+      const another = new StoredInfoSessionManager(shared, settings);
+      const arrive: (() => void)[] = [];
+      const slow = new FaultyStore(shared);
+      slow.after = () => new Promise<void>((resolve) => arrive.push(resolve));
+      info = new StoredInfoSessionManager(slow, settings);
+      await another.setLogLevel('s', 'info');
+      await another.setClientCapabilities('s', {});
+      const alone = info.getLogLevel('s');
+      await nextTurn();
+      await another.setClientInfo('s', { name: 'said since', version: '1' });
+      const post = (async () => {
+        await info.getClientCapabilities('s');
+        return info.getClientInfo('s');
+      })();
+      await nextTurn();
+      slow.after = () => undefined;
+      for (const each of order === 'the other way round' ? arrive.reverse() : arrive) each();
+      expect(await alone).toBe('info');
+      expect(await post).toMatchObject({ name: 'said since' });
+      expect(slow.count('read')).toBe(2);
+    },
+  );
 
   it('is shared by getters that are called at the same time', async () => {
     await Promise.allSettled([info.getLogLevel('s'), info.getClientInfo('s'), info.getClientCapabilities('s')]);
