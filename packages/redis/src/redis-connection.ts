@@ -67,9 +67,9 @@ export class RedisConnection {
     return this.#withDeadline(this.callTimeoutMs, (client) => client.call(command, ...values));
   }
 
-  /** A connection of its own to the server that holds a key, not connected yet. */
+  /** A connection of its own to the server that holds a key, not connected yet. @throws SessionError */
   connectTo(key: string, socketTimeoutMs: number): Promise<Redis> {
-    return connectLike(this.#settings.client, this.named(key), socketTimeoutMs);
+    return this.#withDeadline(this.callTimeoutMs, (client) => connectLike(client, this.named(key), socketTimeoutMs));
   }
 
   /** A key as the server knows it: for commands that the driver does not know to have keys. */
@@ -77,7 +77,7 @@ export class RedisConnection {
     return this.#driverPrefix + key;
   }
 
-  async #withDeadline(timeoutMs: number, send: (client: RedisClient) => Promise<unknown>): Promise<unknown> {
+  async #withDeadline<T>(timeoutMs: number, send: (client: RedisClient) => Promise<T>): Promise<T> {
     if (this.#closing) throw new SessionError('closed', 'this session manager was closed');
     const failure = this.#watch?.failure;
     if (failure !== undefined) throw toSessionError(failure);

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Cluster } from 'ioredis';
-import { type RedisCluster, type RedisServer, startRedisCluster, waitFor } from 'test-support';
+import { deferred, type RedisCluster, type RedisServer, startRedisCluster, waitFor } from 'test-support';
 import { startsAnew } from 'test-support/fault-suites';
 import { figure } from 'test-support/faults';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,8 +13,8 @@ beforeAll(async () => {
 });
 afterAll(() => cluster.stop());
 
-const makeClient = (): Cluster => {
-  const client = new Cluster(cluster.hosts);
+const makeClient = ({ hosts } = cluster): Cluster => {
+  const client = new Cluster(hosts);
   client.on('error', () => undefined);
   return client;
 };
@@ -47,7 +47,7 @@ async function moveSlot(slot: number, source: RedisServer, target: RedisServer, 
 
 describe.concurrent('a Cluster', () => {
   it('faults/cluster-slot-moved: a log that moves to another master under load is said to have moved, and goes on there', async () => {
-    await using rig = new ClientRig(makeClient);
+    await using rig = new ClientRig(() => makeClient());
     const nodes = [rig.node({ heartbeatMs: 200 }), rig.node({ heartbeatMs: 200 })] as const;
     const clients = await rig.connected(8);
     const slot = Number(await cluster.nodes[0]?.command('CLUSTER', 'KEYSLOT', KEYS.head));
@@ -128,6 +128,36 @@ describe.concurrent('a Cluster', () => {
     await node.close();
     figure('cluster away: calls and close took', performance.now() - began);
     expect(performance.now() - began).toBeLessThan(20_000);
+    client.disconnect();
+  });
+
+  it('faults/cluster-frozen: a Cluster that freezes while it is asked where the log is holds up neither close nor what follows', async () => {
+    await using own = await startRedisCluster({ masters: 3 });
+    const client = makeClient(own);
+    const [asked, isAsked] = [client.call.bind(client), deferred()];
+    const freeze = (): void => {
+      for (const server of own.nodes) server.freeze();
+    };
+    const rig = new ClientRig(() => client);
+    const [node, other] = [rig.node({ sendTimeoutMs: 3_000 }), rig.node({ sendTimeoutMs: 3_000 })];
+    await rig.connected(2, [node, other]);
+    Object.assign(client, {
+      call: (command: string, ...values: (string | number)[]) => {
+        if (String(values[0]).includes('KEYSLOT')) {
+          freeze();
+          isAsked.resolve();
+        }
+        return asked(command, ...values);
+      },
+    });
+    const slot = Number(await own.nodes[0]?.command('CLUSTER', 'KEYSLOT', KEYS.head));
+    await own.nodes[Math.floor((slot * 3) / 16_384)]?.command('CLIENT', 'KILL', 'TYPE', 'pubsub');
+    await isAsked.promise;
+    const began = performance.now();
+    await node.close();
+    expect(performance.now() - began).toBeLessThan(15_000);
+    for (const server of own.nodes) server.thaw();
+    await other.close();
     client.disconnect();
   });
 });
