@@ -249,7 +249,6 @@ export class Heartbeat {
     for (let attempt = 0; this.#host.isBeating(); attempt += 1) {
       try {
         await this.register();
-        this.#host.renewProducer();
         break;
       } catch (error) {
         this.#host.report(error);
@@ -265,7 +264,9 @@ export class Heartbeat {
       this.#left.add(this.#reader.epoch);
       this.#unproven = undefined;
     }
+    // In the same tick: what is on its way into the log takes its epoch and its name at one moment.
     this.#reader.adopt(answer);
+    this.#host.renewProducer();
     this.#lastBeat = started;
     this.#fenced = false;
   }
