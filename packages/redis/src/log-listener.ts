@@ -147,7 +147,7 @@ export class LogListener {
 
   /** @param inVain how many connections in a row were made, and ended before they had read anything */
   async #reconnect(inVain: number): Promise<Redis | undefined> {
-    // The first may have been cut. What Redis refuses to each, as in a slot on its way, is not to be asked all the time.
+    // One may have been cut. What Redis refuses to each, as one whose rights were taken, is not to be asked all the time.
     if (inVain > 1) await this.#pauseBefore(inVain - 2);
     for (let attempt = 0; !this.#isClosed; attempt += 1) {
       try {
