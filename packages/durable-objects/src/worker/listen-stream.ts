@@ -112,17 +112,17 @@ export class ListenStream {
   #receive(message: ToWorker): void {
     if (message.type === 'begin') {
       this.#epoch = message.epoch;
-      const reconnected = this.#position !== undefined;
+      const continued = this.#position !== undefined && message.resumed;
       this.#position = message.after;
-      if (reconnected && message.resumed) this.#socket.send({ type: 'pull', after: message.after });
-      if (!message.resumed) this.#mayHaveMissed();
+      if (continued) this.#socket.send({ type: 'pull', after: message.after });
+      // One that comes back without a position was cut off before it was told the first one.
+      else if (!message.resumed || this.#socket.reconnects > 0) this.#mayHaveMissed();
     } else if (message.type === 'page' || message.type === 'live') {
       for (const entry of message.entries) this.#take(entry);
       if (message.type === 'page' && !message.live) this.#socket.send({ type: 'pull', after: this.#position ?? 0 });
     } else if (message.type === 'gap') {
-      // Trimmed between two pages: nothing is lost that a hint does not bring back.
-      this.#mayHaveMissed();
-      this.#position = undefined;
+      // Trimmed between two pages: nothing is lost that a hint does not bring back. It comes with the answer to a
+      // position that is gone, when the stream is live again, for what is said before that would be lost as well.
       this.#socket.reopen();
     }
   }
