@@ -83,15 +83,11 @@ export class ShardStreams {
   closed(socket: WebSocket): boolean {
     const attachment = this.#sockets.attachment(socket);
     if (attachment.session === undefined) return false;
-    const { session, claim, acked } = attachment;
-    if (attachment.state === 'over') {
-      // It was superseded, and its Worker went away before it said where it stopped.
-      const holder = this.#store.predecessor(session) === claim ? this.#store.holder(session) : undefined;
-      if (holder !== undefined) this.#begin(session, this.#store.giveUp(session, holder, acked));
-      return false;
-    }
-    this.#sockets.attach(socket, { ...attachment, state: 'over' });
+    const { session, claim, state, acked } = attachment;
+    // Its Worker may live, and say where it stopped: a successor waits for that, until it gets impatient.
     this.#store.lost(session, claim, acked);
+    if (state === 'over') return false;
+    this.#sockets.attach(socket, { ...attachment, state: 'over' });
     return true;
   }
 
