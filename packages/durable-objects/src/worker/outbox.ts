@@ -22,7 +22,7 @@ type Lane = { readonly steps: Step[]; running: boolean };
 type Pending = {
   /** By shard. */
   readonly lanes: Map<number, Lane>;
-  /** Equal list changes of a server that registers its tools in its first request. */
+  /** List changes of a server that registers its tools in its first request, as long as they wait. */
   readonly merged: Map<string, Promise<void>>;
   bytes: number;
   /** When something was last begun. */
@@ -84,7 +84,7 @@ export class Outbox {
     const sent = this.#send(pending, shards, message, bytes);
     if (key !== undefined) {
       pending.merged.set(key, sent);
-      const forget = (): boolean => pending.merged.delete(key);
+      const forget = (): unknown => pending.merged.get(key) === sent && pending.merged.delete(key);
       sent.then(forget, forget);
     }
     return sent;
@@ -144,6 +144,8 @@ export class Outbox {
     while (lane.steps.length > 0) {
       const steps = takeBatch(lane.steps);
       pending.movedAt = performance.now();
+      // Who hears of what is on its way looks at once: a later change has to be told as well.
+      if (steps[0]?.message !== undefined) pending.merged.clear();
       let failure: unknown;
       try {
         await this.#perform(shard, steps);

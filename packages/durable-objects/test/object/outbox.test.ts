@@ -1,12 +1,15 @@
+import { env } from 'cloudflare:workers';
 import { expect, test } from 'vitest';
+import type { Shard, ShardBatch } from '../../src/protocol.ts';
 import { Outbox } from '../../src/worker/outbox.ts';
-import { Shards } from '../../src/worker/shards.ts';
+import { type ObjectBinding, Shards } from '../../src/worker/shards.ts';
+import { gate } from './gate.ts';
 
 const SETTINGS = { resumeWindowMs: 60_000, maxLogBytes: 1024 * 1024, sessionTimeoutMs: 10_000 };
 
-function outbox(namespace: string): Outbox {
+function outbox(namespace: string, binding: ObjectBinding = 'TMCP_DURABLE_OBJECT'): Outbox {
   const shards = new Shards({
-    binding: 'TMCP_DURABLE_OBJECT',
+    binding,
     namespace,
     shards: 2,
     locationHint: undefined,
@@ -44,4 +47,27 @@ test('outbox/merged: equal list changes of a first request travel once', async (
   expect(box.bytes).toBe('change'.length + 'other'.length);
   await Promise.all(sent);
   expect(box.bytes).toBe(0);
+});
+
+test('outbox/on-its-way: a list change is not merged with one that clients may have acted on already', async () => {
+  const objects = env.TMCP_DURABLE_OBJECT;
+  const [stored, answers] = [[] as string[], gate()];
+  const binding = {
+    idFromName: (name: string) => objects.idFromName(name),
+    get: (id: DurableObjectId) => ({
+      publish: async (batch: ShardBatch) => {
+        const published = await (objects.get(id) as unknown as Shard).publish(batch);
+        stored.push(...batch.messages.map(({ data }) => data));
+        await answers.isOpen;
+        return published;
+      },
+    }),
+  } as unknown as DurableObjectNamespace;
+  const box = outbox('outbox/on-its-way', binding);
+  const sent = [box.send([0], () => ({ data: 'change' }), true)];
+  await expect.poll(() => stored).toEqual(['change']);
+  sent.push(box.send([0], () => ({ data: 'change' }), true));
+  answers.open();
+  await Promise.all(sent);
+  expect(stored).toEqual(['change', 'change']);
 });
