@@ -13,8 +13,11 @@ export type ResumeOutcome =
   | 'continue'
   | 'superseded'
   | 'gap'
-  /** The session was ended meanwhile. What lies up to this position was accepted before, and is the stream's. */
-  | { readonly endedAt: number };
+  /**
+   * The session was ended meanwhile. What lies up to this position was accepted before, and is the stream's. It begins
+   * where `begin` says, if it was not told before.
+   */
+  | { readonly endedAt: number; readonly begin?: Begin | undefined };
 
 /** The claim of a session whose stream may begin now. */
 export type Ready = { readonly claim: string; readonly begin: Begin };

@@ -104,9 +104,12 @@ export class ShardStreams {
     const outcome = this.#store.resume(session, claim, query.get('epoch') ?? '', after);
     this.#replace(session, claim);
     const goesOn = outcome === 'continue' || typeof outcome === 'object';
-    const state = !goesOn ? 'over' : after === undefined ? 'waiting' : 'replaying';
-    this.#sockets.accept(socket, { session, claim, state, acked: after, provedAt: Date.now() });
+    const begin = typeof outcome === 'object' ? outcome.begin : undefined;
+    const acked = after ?? begin?.after;
+    const state = !goesOn ? 'over' : acked === undefined ? 'waiting' : 'replaying';
+    this.#sockets.accept(socket, { session, claim, state, acked, provedAt: Date.now() });
     if (typeof outcome === 'object') {
+      if (begin) this.#sockets.send(socket, { type: 'begin', ...begin });
       this.#sendRest(session, socket, outcome.endedAt);
       this.#sockets.finish(socket, 'ended');
     } else if (outcome !== 'continue') {

@@ -115,7 +115,11 @@ export class SqlStore implements ShardStore {
   resume(session: string, claim: string, epoch: string, after: number | undefined): ResumeOutcome {
     const row = this.#sessions.get(session);
     const follows = after !== undefined && this.canFollow(epoch, after) && after >= this.#log.trimmedFor({ session });
-    if (row?.ended != null) return { endedAt: follows && row.claim === claim ? row.floor : 0 };
+    if (row?.ended != null) {
+      if (row.claim !== claim) return { endedAt: 0 };
+      if (after === undefined) return { endedAt: row.floor, begin: this.#continue(row) };
+      return { endedAt: follows ? row.floor : 0 };
+    }
     // Its Worker then says where it stopped.
     if (row && row.claim !== claim) return 'superseded';
     if (row && after === undefined) return 'continue';
@@ -176,7 +180,9 @@ export class SqlStore implements ShardStore {
     const row = this.#sessions.get(session);
     if (row?.ended === operation) return false;
     // A stream whose socket is away comes back for what was accepted up to here: see `resume`.
-    this.#sessions.save({ ...this.#fresh(session), claim: row?.claim ?? null, ended: operation });
+    const { epoch, claim, detach, floor } = row ?? this.#fresh(session);
+    const endedAt = row && row.ended !== null ? floor : this.head;
+    this.#sessions.save({ ...this.#fresh(session), epoch, claim, detach, floor: endedAt, ended: operation });
     return true;
   }
 

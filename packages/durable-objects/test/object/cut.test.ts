@@ -1,20 +1,25 @@
 import { TestClient } from '@tmcp/session-manager/testing';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { DurableObjectStreamSessionManager } from '../../src/index.ts';
-import { relayed } from './relay.ts';
+import { gate } from './gate.ts';
+import { type Relayed, relayed } from './relay.ts';
 
 function frame(label: string): string {
   return `event: message\ndata: ${JSON.stringify({ params: { label } })}\n\n`;
 }
 
-test('cut/superseded: a stream whose socket breaks as it is superseded says where it stopped, and nothing is repeated', async () => {
-  const namespace = 'cut/superseded';
+function onceBefore(type: Relayed['type']): (message: Relayed) => boolean {
   let isCut = false;
-  const binding = relayed(({ type }) => {
-    if (type !== 'superseded' || isCut) return false;
+  return (message) => {
+    if (message.type !== type || isCut) return false;
     isCut = true;
     return true;
-  });
+  };
+}
+
+test('cut/superseded: a stream whose socket breaks as it is superseded says where it stopped, and nothing is repeated', async () => {
+  const namespace = 'cut/superseded';
+  const binding = relayed(onceBefore('superseded'));
   const first = new DurableObjectStreamSessionManager({ binding, namespace, shards: 1 });
   const second = new DurableObjectStreamSessionManager({ namespace, shards: 1 });
   const client = new TestClient('s');
@@ -23,6 +28,49 @@ test('cut/superseded: a stream whose socket breaks as it is superseded says wher
   await client.receives('1');
   await client.connect(second);
   await client.hasExactly(second, ['1']);
-  expect(isCut).toBe(true);
   await Promise.all([first.close(), second.close()]);
+});
+
+test('cut/begin-delete: a stream that was not told where it begins gets what was accepted before its session ended', async () => {
+  const namespace = 'cut/begin-delete';
+  const back = gate();
+  const binding = relayed(onceBefore('begin'), back.isOpen);
+  const streams = new DurableObjectStreamSessionManager({ binding, namespace, shards: 1 });
+  const other = new DurableObjectStreamSessionManager({ namespace, shards: 1 });
+  const client = new TestClient('s');
+  await client.connect(streams);
+  await other.publish(['s'], frame('1'));
+  await other.delete('s');
+  await other.publish(undefined, frame('2'));
+  back.open();
+  await client.stream.ends();
+  expect(client.labels).toEqual(['1']);
+  await Promise.all([streams.close(), other.close()]);
+});
+
+test('cut/waiting-delete: so does one that waits for its predecessor, however far away both are', async () => {
+  const namespace = 'cut/waiting-delete';
+  const back = gate();
+  const first = new DurableObjectStreamSessionManager({
+    binding: relayed(onceBefore('superseded'), back.isOpen),
+    namespace,
+    shards: 1,
+  });
+  const second = new DurableObjectStreamSessionManager({
+    binding: relayed(onceBefore('impatient'), back.isOpen),
+    namespace,
+    shards: 1,
+  });
+  const third = new DurableObjectStreamSessionManager({ namespace, shards: 1 });
+  const client = new TestClient('s');
+  await client.connect(first);
+  await client.connect(second);
+  // Until it gets impatient, which breaks its socket.
+  await vi.waitFor(async () => expect(await third.has('s')).toBe(false), { timeout: 5_000 });
+  await third.publish(['s'], frame('1'));
+  await third.delete('s');
+  back.open();
+  await client.stream.ends();
+  expect(client.labels).toEqual(['1']);
+  await Promise.all([first, second, third].map((streams) => streams.close()));
 });

@@ -3,8 +3,15 @@ import type { Shard, ToShard, ToWorker } from '../../src/protocol.ts';
 
 export type Relayed = ToShard | ToWorker;
 
-/** The binding, whose sockets break where a test wants it: before a message, which is lost with what follows. */
-export function relayed(breaksBefore: (message: Relayed) => boolean): DurableObjectNamespace {
+/**
+ * The binding, whose sockets break where a test wants it: before a message, which is lost with what follows.
+ *
+ * @param comesBack nobody whose socket broke does before this
+ */
+export function relayed(
+  breaksBefore: (message: Relayed) => boolean,
+  comesBack: Promise<void> = Promise.resolve(),
+): DurableObjectNamespace {
   const objects = env.TMCP_DURABLE_OBJECT;
   const stub = (id: DurableObjectId): Shard => objects.get(id) as unknown as Shard;
   return {
@@ -15,6 +22,7 @@ export function relayed(breaksBefore: (message: Relayed) => boolean): DurableObj
       release: (...args: Parameters<Shard['release']>) => stub(id).release(...args),
       endSession: (...args: Parameters<Shard['endSession']>) => stub(id).endSession(...args),
       fetch: async (url: string, init: RequestInit) => {
+        if (url.includes('mode=resume')) await comesBack;
         const { webSocket: far } = await objects.get(id).fetch(url, init);
         if (!far) throw new Error('the shard opened no socket');
         const [client, near] = Object.values(new WebSocketPair()) as [WebSocket, WebSocket];
