@@ -110,8 +110,10 @@ export interface Shard {
 /** One change of what is stored about a session. */
 export type InfoWrite = {
   readonly session: string;
-  /** How long ago it was called. */
+  /** How long before it was sent it was called. */
   readonly ageMs: number;
+  /** When it was sent, on the clock of its Worker. None from older Workers. */
+  readonly sentAt?: number | undefined;
   readonly ttlMs: number;
 } & (
   | { readonly type: 'set'; readonly field: InfoField; readonly json: string }
@@ -122,6 +124,6 @@ export type InfoWrite = {
 export interface InfoShard {
   getInfo(session: string, ttlMs: number): Promise<InfoRow>;
   setInfo(write: InfoWrite): Promise<void>;
-  deleteInfo(session: string, ageMs: number, ttlMs: number): Promise<void>;
+  deleteInfo(session: string, ageMs: number, ttlMs: number, sentAt?: number): Promise<void>;
   subscribers(uri: string): Promise<string[]>;
 }

@@ -18,12 +18,15 @@ const LONGEST_LOOK_MS = 24 * SHORTEST_LOOK_MS;
 const NEXT_LOOK = 'info_look';
 /** How long a deletion is remembered at least: longer than a write can be late. */
 const LATE_MS = 120_000;
+/** Clocks of Workers and objects differ by less than this, and what takes longer on its way is judged by them. */
+const CLOCKS_MS = 1_000;
 
 /**
  * What clients said of themselves, and which resources they subscribed to.
  *
- * Moments are those of this object: a write was called at "now, less its age". What was called before the session's
- * last deletion changes nothing, however late it comes, and of two writes to one field the later call stays.
+ * Moments are those of this object: a write was called at "now, less its age", and less the time for which it was held up
+ * on its way. What was called before the session's last deletion changes nothing, however late it comes, and of two
+ * writes to one field the later call stays.
  */
 export class InfoTable {
   readonly #sql: SqlStorage;
@@ -46,9 +49,9 @@ export class InfoTable {
   }
 
   write(change: InfoWrite): void {
-    const { session, ttlMs, ageMs } = change;
+    const { session, ttlMs, ageMs, sentAt } = change;
     const now = Date.now();
-    const called = now - ageMs;
+    const called = calledAt(now, ageMs, sentAt);
     const known = this.#session(session);
     if (known?.deleted != null && called <= known.deleted) return;
     // What has expired stays forgotten when its session returns.
@@ -84,9 +87,9 @@ export class InfoTable {
       .map(({ sid }) => sid);
   }
 
-  delete(session: string, ageMs: number, ttlMs: number): void {
+  delete(session: string, ageMs: number, ttlMs: number, sentAt: number | undefined): void {
     const now = Date.now();
-    const called = now - ageMs;
+    const called = calledAt(now, ageMs, sentAt);
     this.#remove(session, called);
     this.#sql.exec(
       `INSERT INTO info_session (sid, deleted, used, ttl) VALUES (?, ?, ?, ?)
@@ -140,4 +143,9 @@ export class InfoTable {
       )
       .toArray()[0];
   }
+}
+
+function calledAt(now: number, ageMs: number, sentAt: number = now): number {
+  const onItsWay = now - sentAt;
+  return now - ageMs - (onItsWay > CLOCKS_MS ? onItsWay : 0);
 }

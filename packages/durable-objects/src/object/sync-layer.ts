@@ -127,8 +127,8 @@ export class SyncLayer extends DurableObject implements Shard, InfoShard {
     this.#ensureAlarm();
   }
 
-  async deleteInfo(session: string, ageMs: number, ttlMs: number): Promise<void> {
-    this.ctx.storage.transactionSync(() => this.#infoTable().delete(session, ageMs, ttlMs));
+  async deleteInfo(session: string, ageMs: number, ttlMs: number, sentAt?: number): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#infoTable().delete(session, ageMs, ttlMs, sentAt));
     this.#ensureAlarm();
   }
 

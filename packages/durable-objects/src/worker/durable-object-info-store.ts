@@ -1,6 +1,6 @@
 import type { Age, InfoField, InfoRow, InfoStore } from '@tmcp/session-manager';
 import { SessionError } from '@tmcp/session-manager';
-import type { InfoShard } from '../protocol.ts';
+import type { InfoShard, InfoWrite } from '../protocol.ts';
 import { callOnce } from './calls.ts';
 import { keepRunning } from './request.ts';
 import type { Shards } from './shards.ts';
@@ -20,18 +20,15 @@ export class DurableObjectInfoStore implements InfoStore {
   }
 
   write(id: string, field: InfoField, json: string, age: Age): Promise<void> {
-    const ttlMs = this.#ttlMs;
-    return this.#call(id, (shard) => shard.setInfo({ type: 'set', session: id, field, json, ageMs: age(), ttlMs }));
+    return this.#call(id, (shard) => shard.setInfo({ type: 'set', field, json, ...this.#dated(id, age) }));
   }
 
   subscribe(id: string, uri: string, age: Age): Promise<void> {
-    const ttlMs = this.#ttlMs;
-    return this.#call(id, (shard) => shard.setInfo({ type: 'subscribe', session: id, uri, ageMs: age(), ttlMs }));
+    return this.#call(id, (shard) => shard.setInfo({ type: 'subscribe', uri, ...this.#dated(id, age) }));
   }
 
   unsubscribe(id: string, uri: string, age: Age): Promise<void> {
-    const ttlMs = this.#ttlMs;
-    return this.#call(id, (shard) => shard.setInfo({ type: 'unsubscribe', session: id, uri, ageMs: age(), ttlMs }));
+    return this.#call(id, (shard) => shard.setInfo({ type: 'unsubscribe', uri, ...this.#dated(id, age) }));
   }
 
   async subscribers(uri: string): Promise<string[]> {
@@ -42,7 +39,7 @@ export class DurableObjectInfoStore implements InfoStore {
   }
 
   delete(id: string, age: Age): Promise<void> {
-    return this.#call(id, (shard) => shard.deleteInfo(id, age(), this.#ttlMs));
+    return this.#call(id, (shard) => shard.deleteInfo(id, age(), this.#ttlMs, Date.now()));
   }
 
   async check(): Promise<void> {
@@ -53,6 +50,10 @@ export class DurableObjectInfoStore implements InfoStore {
   }
 
   async close(): Promise<void> {}
+
+  #dated(session: string, age: Age): Pick<InfoWrite, 'session' | 'ageMs' | 'sentAt' | 'ttlMs'> {
+    return { session, ageMs: age(), sentAt: Date.now(), ttlMs: this.#ttlMs };
+  }
 
   #call<T>(id: string, call: (shard: InfoShard) => Promise<T>): Promise<T> {
     const answer = callOnce(() => call(this.#stub(this.#shards.of(id))));
