@@ -110,11 +110,14 @@ export class SyncLayer extends DurableObject implements Shard, InfoShard {
   /** A Worker says where a stream ended. */
   async release(release: Release): Promise<void> {
     this.#streams.release(release);
+    this.#waiting.answer(releaseIn(release.session));
     this.#ensureAlarm();
   }
 
   /** Ends a session everywhere: DELETE. */
   async endSession(session: string, operation: string): Promise<void> {
+    // What its last stream gets begins where the one before stopped, which is about to be said.
+    if (this.#store.predecessor(session) !== undefined) await this.#waiting.wait(releaseIn(session), RETURN_MS);
     if (this.#streams.end(session, operation)) this.#ensureAlarm();
   }
 
@@ -194,4 +197,9 @@ export class SyncLayer extends DurableObject implements Shard, InfoShard {
     const { storage } = this.ctx;
     this.ctx.waitUntil(storage.getAlarm().then((set) => (set === null || set > at ? storage.setAlarm(at) : undefined)));
   }
+}
+
+/** What is waited for until a stream of a session says where it ended. */
+function releaseIn(session: string): string {
+  return `release ${session}`;
 }

@@ -31,6 +31,23 @@ test('cut/superseded: a stream whose socket breaks as it is superseded says wher
   await Promise.all([first.close(), second.close()]);
 });
 
+test('cut/superseded-delete: not even when the session ends at this moment', async () => {
+  const namespace = 'cut/superseded-delete';
+  const binding = relayed(onceBefore('superseded'));
+  const first = new DurableObjectStreamSessionManager({ binding, namespace, shards: 1 });
+  const second = new DurableObjectStreamSessionManager({ namespace, shards: 1 });
+  const client = new TestClient('s');
+  await client.connect(first);
+  await first.publish(['s'], frame('1'));
+  await client.receives('1');
+  await client.connect(second);
+  await second.publish(['s'], frame('2'));
+  await second.delete('s');
+  await client.stream.ends();
+  expect(client.labels).toEqual(['1', '2']);
+  await Promise.all([first.close(), second.close()]);
+});
+
 test('cut/begin-delete: a stream that was not told where it begins gets what was accepted before its session ended', async () => {
   const namespace = 'cut/begin-delete';
   const back = gate();
