@@ -53,7 +53,7 @@ export type Published = {
 export type Release = {
   readonly session: string;
   readonly claim: string;
-  /** Everything up to here was handed over. `undefined`: the stream had not begun. */
+  /** Everything up to here was handed over. `undefined`: the stream had not begun, as far as its client has read. */
   readonly detach: number | undefined;
 };
 

@@ -14,7 +14,7 @@ export type SessionRow = {
   floor: number;
   /** Where a stream starts that names no event. */
   detach: number;
-  /** Whether the stream of `claim` could continue. */
+  /** Whether the stream that begins at `detach` continues there; else its client has still to be told that it does not. */
   resumed: number;
   /** The operation that ended the session. */
   ended: string | null;

@@ -145,26 +145,27 @@ export class SqlStore implements ShardStore {
   release({ session, claim, detach }: Release): Ready | undefined {
     const row = this.#sessions.get(session);
     if (!row || row.ended !== null) return undefined;
-    const reached = detach === undefined ? row.detach : this.#reached(session, detach);
+    // Of one that had not begun, the next one is told what it was not told.
+    const left = detach === undefined ? row : { ...row, detach: this.#reached(session, detach), resumed: 1 };
     if (row.claim === claim) {
       // A stream that was still waiting leaves its predecessor to the next one.
-      this.#sessions.save({ ...row, claim: null, detach: row.prev === null ? reached : row.detach });
+      this.#sessions.save({ ...(row.prev === null ? left : row), claim: null });
       return undefined;
     }
-    return row.prev === claim ? this.#resolve(row, reached) : undefined;
+    return row.prev === claim ? this.#resolve(left) : undefined;
   }
 
   lost(session: string, claim: string, acked: number | undefined): void {
     const row = this.#sessions.get(session);
     if (!row || row.ended !== null || acked === undefined) return;
     const begun = row.prev === null ? row.claim : row.prev;
-    if (begun === claim) this.#sessions.save({ ...row, detach: Math.max(row.detach, acked) });
+    if (begun === claim) this.#sessions.save(this.#acknowledged(row, acked));
   }
 
   giveUp(session: string, claim: string, acked: number | undefined): Ready | undefined {
     const row = this.#sessions.get(session);
     if (row?.claim !== claim || row.prev === null || row.ended !== null) return undefined;
-    return this.#resolve(row, Math.max(row.detach, acked ?? 0));
+    return this.#resolve(this.#acknowledged(row, acked ?? 0));
   }
 
   predecessor(session: string): string | undefined {
@@ -211,12 +212,18 @@ export class SqlStore implements ShardStore {
     }
   }
 
+  /** The last that is known of a stream that does not say where it ended. */
+  #acknowledged(row: SessionRow, acked: number): SessionRow {
+    return acked > row.detach ? { ...row, detach: acked, resumed: 1 } : row;
+  }
+
   /** The predecessor's end is known: the waiting stream begins, if there still is one. */
-  #resolve(row: SessionRow, detach: number): Ready | undefined {
-    const resolved = { ...row, prev: null, detach };
+  #resolve(row: SessionRow): Ready | undefined {
+    const resolved = { ...row, prev: null };
     const trimmed = this.trimmedFor({ session: row.sid });
     // Its stream is open: what was accepted since then, and is still there, is not skipped with what was trimmed.
-    const begin = detach < trimmed && row.epoch === this.epoch ? this.#begin(trimmed, false) : this.#continue(resolved);
+    const begin =
+      row.detach < trimmed && row.epoch === this.epoch ? this.#begin(trimmed, false) : this.#continue(resolved);
     this.#saveBegun(resolved, begin);
     return row.claim === null ? undefined : { claim: row.claim, begin };
   }
@@ -224,7 +231,7 @@ export class SqlStore implements ShardStore {
   /** A client that names no event continues where the session was detached. */
   #continue(row: SessionRow): Begin {
     const lost = row.epoch !== this.epoch || row.detach < this.#log.trimmedFor({ session: row.sid });
-    return lost ? this.#begin(this.head, false) : this.#begin(row.detach, true);
+    return lost ? this.#begin(this.head, false) : this.#begin(row.detach, row.resumed === 1);
   }
 
   #follow(row: SessionRow, lastEventId: string): Begin {

@@ -136,21 +136,18 @@ export class WorkerStream {
 
   /** The client has gone: gives the session back, to be resumed. */
   async cancel(): Promise<void> {
-    await this.#release(() => this.#local.abandon(this.#local.position).detach);
+    await this.#release(() => this.#local.abandon(this.#local.position).detach, false);
   }
 
   /** Ends the response, and gives the session back. */
   async end(): Promise<void> {
-    await this.#release(() => this.#local.finish(this.#local.position).detach);
+    await this.#release(() => this.#local.finish(this.#local.position).detach, this.#local.isUnread());
   }
 
-  async #release(stop: () => number): Promise<void> {
+  async #release(stop: () => number, isUnread: boolean): Promise<void> {
     if (this.#state === 'ended') return;
     const { state } = this;
-    const begun = this.#begin !== undefined;
-    const reached = stop();
-    // A stream that had not started to write is where it was to begin.
-    const detach = begun ? Math.max(reached, this.#begin?.after ?? 0) : undefined;
+    const detach = this.#detach(stop(), isUnread);
     this.#over();
     // Ended by DELETE, or never claimed: there is nothing to give back.
     if (state === 'draining' || !this.#connected) return;
@@ -169,6 +166,16 @@ export class WorkerStream {
     const closed = told.then(() => this.#socket.close());
     keepRunning(closed);
     await closed;
+  }
+
+  #detach(reached: number, isUnread: boolean): number | undefined {
+    if (!this.#begin) return undefined;
+    const { after, resumed } = this.#begin;
+    const started = this.#state !== 'connecting' && this.#state !== 'waiting';
+    // Hints that the client has not read are for the next stream.
+    if (!resumed && reached <= after && (isUnread || !started)) return undefined;
+    // A stream that had not started to write is where it was to begin.
+    return Math.max(reached, after);
   }
 
   #receive(message: ToWorker): void {

@@ -91,3 +91,37 @@ test('cut/waiting-delete: so does one that waits for its predecessor, however fa
   expect(client.labels).toEqual(['1']);
   await Promise.all([first, second, third].map((streams) => streams.close()));
 });
+
+const HINTS = ['tools changed', 'prompts changed', 'resources changed'];
+
+test('cut/begin-untold: what a stream was not told, that it cannot continue, its successor is told', async () => {
+  const namespace = 'cut/begin-untold';
+  const onError = (): void => undefined;
+  const binding = relayed(onceBefore('begin'));
+  const first = new DurableObjectStreamSessionManager({ binding, namespace, shards: 1, onError });
+  const second = new DurableObjectStreamSessionManager({ namespace, shards: 1, onError });
+  const client = new TestClient('s');
+  await client.connect(first, { lastEventId: 'lost' });
+  await second.publish(['s'], frame('1'));
+  await client.connect(second);
+  await client.hasExactly(second, [...HINTS, '1']);
+  // Once is enough.
+  await client.connect(first);
+  await client.hasExactly(second, [...HINTS, '1']);
+  await Promise.all([first.close(), second.close()]);
+});
+
+test('cut/hints-unread: nor is it lost when it was not read', async () => {
+  const streams = new DurableObjectStreamSessionManager({
+    namespace: 'cut/hints-unread',
+    shards: 1,
+    onError: () => undefined,
+  });
+  const client = new TestClient('s');
+  const stream = await client.connect(streams, { lastEventId: 'lost', reading: false });
+  // Behind the transport's own first frame.
+  await vi.waitFor(() => expect(stream.unread).toBe(4));
+  await client.connect(streams);
+  await client.hasExactly(streams, HINTS);
+  await streams.close();
+});
