@@ -73,6 +73,8 @@ export class WorkerStream {
   /** What came before delivery had begun. */
   #early: ToWorker[] = [];
   #crowded = false;
+  /** How many pages were waited for: after a reconnect another one is, and not the one before. */
+  #pages = 0;
   #acked = 0;
   #acknowledges: ReturnType<typeof setTimeout> | undefined;
   #ticker: ReturnType<typeof setInterval> | undefined;
@@ -248,18 +250,21 @@ export class WorkerStream {
     this.#socket.send({ type: 'pull', after: this.#local.position });
   }
 
-  /** Replay goes at the pace of the reader. */
+  /** Replay goes at the pace of the reader, one page after the other. */
   async #pullWhenRead(): Promise<void> {
-    while (this.#state === 'replaying' && this.#local.unreadBytes() > this.#options.delivery.maxStreamBufferBytes) {
+    this.#pages += 1;
+    const page = this.#pages;
+    const isNext = (): boolean => this.#state === 'replaying' && page === this.#pages;
+    while (isNext() && this.#local.unreadBytes() > this.#options.delivery.maxStreamBufferBytes) {
       await pause(LOOK_MS);
     }
-    if (this.#state === 'replaying') this.#pull();
+    if (isNext()) this.#pull();
   }
 
   #reconnected(): void {
     this.#options.counters.reconnects += 1;
     if (this.#state === 'live') this.#state = 'replaying';
-    if (this.#state === 'replaying') this.#pull();
+    if (this.#state === 'replaying') void this.#pullWhenRead();
     // What it said on the socket that broke may not have arrived.
     if (this.#state === 'waiting' && !this.#begin) this.#beImpatient();
   }

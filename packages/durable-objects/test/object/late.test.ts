@@ -105,6 +105,31 @@ test('late/delete: a stream whose socket is away when its session ends still get
   await streams.close();
 });
 
+test('late/slow-reader: a stream comes back as often as it likes: replay goes at the pace of its reader', async () => {
+  const namespace = 'late/slow-reader';
+  const { binding, away } = cuttable();
+  const options = { binding, namespace, shards: 1, maxStreamBufferBytes: 1_000 };
+  const streams = new DurableObjectStreamSessionManager(options);
+  const client = new TestClient('s');
+  await client.connect(streams);
+  await client.stream.cancel();
+  const labels = Array.from({ length: 30 }, (_, index) => `${index}${' '.repeat(50_000)}`);
+  for (const label of labels) await streams.publish(['s'], frame(label));
+  const stream = await client.connect(streams, { reading: false });
+  await vi.waitFor(() => expect(stream.unread).toBeGreaterThan(1));
+  const { unread } = stream;
+  for (const reconnects of [1, 2, 3]) {
+    away()();
+    await vi.waitFor(() => expect(streams.stats()).toMatchObject({ reconnects }));
+    // The shard has answered whatever it was asked when it answers this.
+    await streams.publish(['s'], frame(`${reconnects}`));
+  }
+  expect(stream.unread).toBe(unread);
+  stream.read();
+  await client.hasExactly(streams, [...labels, '1', '2', '3']);
+  await streams.close();
+});
+
 test('late/lost: a stream that was not told where it begins, and whose log is lost, begins at the new head', async () => {
   const namespace = 'late/lost';
   const open = async (query: Record<string, string>): Promise<ToWorker> => {
