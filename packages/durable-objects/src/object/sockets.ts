@@ -92,7 +92,9 @@ export class Sockets {
 
   /** Nothing more will come on it: says why, and leaves closing to the Worker. */
   finish(socket: WebSocket, why: 'superseded' | 'ended'): void {
-    this.attach(socket, { ...this.attachment(socket), state: 'over' });
+    // How far it got is of interest as long as its session lasts.
+    const forgotten = why === 'ended' && { acked: undefined };
+    this.attach(socket, { ...this.attachment(socket), state: 'over', ...forgotten });
     this.send(socket, { type: why });
   }
 

@@ -156,7 +156,7 @@ export class SqlStore implements ShardStore {
   }
 
   lost(session: string, claim: string, acked: number | undefined): void {
-    const row = this.#sessions.get(session);
+    const row = acked === undefined ? undefined : this.#sessions.get(session);
     if (!row || row.ended !== null || acked === undefined) return;
     const begun = row.prev === null ? row.claim : row.prev;
     if (begun === claim) this.#sessions.save(this.#acknowledged(row, acked));
