@@ -273,6 +273,8 @@ export class LifeClient {
           next = Math.max(next, within);
           repeatFrom = undefined;
         }
+        // One that was superseded while it went over what had come before leaves the rest of that to its successor.
+        if (within !== undefined && within < next) repeatFrom = within;
       }
       const isOver = life.end !== Number.POSITIVE_INFINITY;
       if (!isOver && next !== expected.length) {
