@@ -110,14 +110,15 @@ export class SyncLayer extends DurableObject implements Shard, InfoShard {
   /** A Worker says where a stream ended. */
   async release(release: Release): Promise<void> {
     this.#streams.release(release);
-    this.#waiting.answer(releaseIn(release.session));
+    this.#waiting.answer(releaseOf(release.claim));
     this.#ensureAlarm();
   }
 
   /** Ends a session everywhere: DELETE. */
   async endSession(session: string, operation: string): Promise<void> {
     // What its last stream gets begins where the one before stopped, which is about to be said.
-    if (this.#store.predecessor(session) !== undefined) await this.#waiting.wait(releaseIn(session), RETURN_MS);
+    const before = this.#store.predecessor(session);
+    if (before !== undefined) await this.#waiting.wait(releaseOf(before), RETURN_MS);
     if (this.#streams.end(session, operation)) this.#ensureAlarm();
   }
 
@@ -199,7 +200,7 @@ export class SyncLayer extends DurableObject implements Shard, InfoShard {
   }
 }
 
-/** What is waited for until a stream of a session says where it ended. */
-function releaseIn(session: string): string {
-  return `release ${session}`;
+/** What is waited for until a stream says where it ended. */
+function releaseOf(claim: string): string {
+  return `release ${claim}`;
 }

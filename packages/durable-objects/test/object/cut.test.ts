@@ -1,6 +1,8 @@
+import { env } from 'cloudflare:workers';
 import { TestClient } from '@tmcp/session-manager/testing';
 import { expect, test, vi } from 'vitest';
 import { DurableObjectStreamSessionManager } from '../../src/index.ts';
+import type { Shard } from '../../src/protocol.ts';
 import { gate } from './gate.ts';
 import { type Relayed, relayed } from './relay.ts';
 
@@ -42,7 +44,12 @@ test('cut/superseded-delete: not even when the session ends at this moment', asy
   await client.receives('1');
   await client.connect(second);
   await second.publish(['s'], frame('2'));
-  await second.delete('s');
+  const deleted = second.delete('s');
+  // When it has begun, a stream is released that is not waited for.
+  for (let asked = 0; asked < 2; asked += 1) await second.has('s');
+  const shard = env.TMCP_DURABLE_OBJECT.getByName(`v2/1/0/${namespace}`) as unknown as Shard;
+  await shard.release({ session: 's', claim: 'another', detach: undefined });
+  await deleted;
   await client.stream.ends();
   expect(client.labels).toEqual(['1', '2']);
   await Promise.all([first.close(), second.close()]);
