@@ -4,6 +4,8 @@ import type { Appended } from './outbox.ts';
 
 /** An operation that waits to be stored. */
 export type Waiting = BatchEntry & {
+  /** The epoch that the node was in when it was handed in. */
+  readonly epoch: string;
   /** What is counted for it, until it is stored or refused. */
   bytes: number;
   /** `performance.now()` after which its caller is told that it failed; control operations have none. */
@@ -34,10 +36,10 @@ export class OutboxQueue {
     return this.#bytes;
   }
 
-  push(entry: BatchEntry, deadline: number): Waiting {
+  push(entry: BatchEntry, deadline: number, epoch: string): Waiting {
     const { promise, resolve, reject } = promiseParts<Appended>();
     const bytes = memoryOf(entry);
-    const waiting = { ...entry, bytes, deadline, resolve, reject, promise, largeStored: false };
+    const waiting = { ...entry, epoch, bytes, deadline, resolve, reject, promise, largeStored: false };
     this.#waiting.push(waiting);
     this.#bytes += bytes;
     return waiting;

@@ -1,5 +1,5 @@
 import { SessionError } from '../errors.ts';
-import type { AppendAnswer, Batch, ClaimAnswer } from './backplane.ts';
+import { type AppendAnswer, type Batch, type ClaimAnswer, LOST } from './backplane.ts';
 import { type BatchEntry, encodeBatch, encodeEntry, type OutgoingControl, type OutgoingPayload } from './batch.ts';
 import { after, atDeadline, backOffMs, type Timer } from './clock.ts';
 import { memoryOf, OutboxQueue, type Waiting } from './outbox-queue.ts';
@@ -152,7 +152,7 @@ export class Outbox {
   }
 
   #push(entry: BatchEntry, deadline: number): Promise<Appended> {
-    const { promise } = this.#queue.push(entry, deadline);
+    const { promise } = this.#queue.push(entry, deadline, this.#host.epoch());
     if (this.#deadlineTimer === undefined && deadline !== Number.POSITIVE_INFINITY) this.#armDeadline(deadline);
     if (!this.#running) {
       this.#running = true;
@@ -179,7 +179,7 @@ export class Outbox {
   async #deliver(taken: Waiting[]): Promise<void> {
     this.#inFlight = taken;
     if (taken.some(({ operation }) => 'k' in operation && operation.k === 'c')) this.#claimHold = this.#host.cursor();
-    const content = encodeBatch(taken, this.#host.partBytes);
+    let content = this.#encode(taken);
     let producer = this.#producer;
     let number = ++this.#number;
     let unclear = false;
@@ -191,9 +191,10 @@ export class Outbox {
             this.#enterNewEpoch(taken);
             break;
           }
-          // Nothing was stored for certain: the same content goes into the new epoch, under a new number.
+          // Nothing was stored for certain: the same operations go into the new epoch, under a new number.
           producer = this.#producer;
           number = ++this.#number;
+          content = this.#encode(taken);
           for (const each of taken) each.largeStored = false;
         }
         await this.#storeLarge(taken);
@@ -231,6 +232,14 @@ export class Outbox {
     // One microtask later: by then every stream has heard what its claim found, and holds the cursor itself.
     await undefined;
     this.#claimHold = undefined;
+  }
+
+  #encode(taken: readonly Waiting[]): ReturnType<typeof encodeBatch> {
+    const epoch = this.#host.epoch();
+    return encodeBatch(
+      taken.map((each) => inEpoch(epoch, each)),
+      this.#host.partBytes,
+    );
   }
 
   /**
@@ -316,6 +325,13 @@ export class Outbox {
       { cause },
     );
   }
+}
+
+/** A place in a log that has ended is none in the one that follows: whoever claims next there has to say so. */
+function inEpoch(epoch: string, waiting: Waiting): BatchEntry {
+  const { operation } = waiting;
+  if (waiting.epoch === epoch || !('k' in operation) || operation.k !== 'r') return waiting;
+  return encodeEntry({ ...operation, d: LOST, p: LOST }, undefined);
 }
 
 /** Failures that waiting does not mend: their own code tells more than `timeout`. */

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import type { Batch } from '../../src/delivery/backplane.ts';
+import { type Batch, LOST } from '../../src/delivery/backplane.ts';
 import type { OutgoingPayload } from '../../src/delivery/batch.ts';
 import { Outbox, type OutboxHost } from '../../src/delivery/outbox.ts';
 import { SessionError } from '../../src/errors.ts';
@@ -134,6 +134,30 @@ describe('the outbox', () => {
     // A later one goes on under the same name.
     await outbox.send(payload('y'));
     expect(sent[1]).toMatchObject({ producer: sent[0]?.producer, number: 2, acknowledged: 1 });
+  });
+
+  it('outbox/release-of-before: a place in a log that has ended is said to be lost in the one that follows', async () => {
+    let epoch = 'first';
+    const sent: Sent[] = [];
+    const { outbox } = makeOutbox({
+      epoch: () => epoch,
+      append: async (batch) => {
+        sent.push(batch);
+        return batch.epoch === 'second' ? { state: 'stored', last: 1, claims: [], gap: false } : { state: 'epoch' };
+      },
+      epochChanged: async () => {
+        epoch = 'second';
+        outbox.renewProducer();
+      },
+    });
+    await outbox.control({ k: 'r', s: 's', c: 'c', d: 7, p: 6 });
+    await outbox.control({ k: 'r', s: 's', c: 'd', d: 9, p: 8 });
+    expect(sent.map(({ epoch: of, controls }) => [of, ...controls])).toMatchObject([
+      ['first', { detach: 7, sent: 6 }],
+      ['second', { detach: LOST, sent: LOST }],
+      ['second', { detach: 9, sent: 8 }],
+    ]);
+    expect(sent[1]?.parts[0]?.head).toContain(`"d":${LOST},"p":${LOST}`);
   });
 
   it('outbox/closed-in-flight: what is refused at close counts no more, whatever becomes of it', async () => {

@@ -1,6 +1,6 @@
 import { type RedisServer, waitFor } from 'test-support';
 import { lostLogSuite, startsAnew, startTwo } from 'test-support/fault-suites';
-import { CLEAN } from 'test-support/faults';
+import { CLEAN, type Client } from 'test-support/faults';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RedisSubscriptionManager } from '../../src/index.ts';
 import { KEYS, Rig, startRigServer } from './support/rig.ts';
@@ -42,6 +42,22 @@ describe.concurrent('single keys that are wiped', () => {
     for (const [i, old] of rig.clients.entries()) await after.client(old.session).connect(nodes[i % 2 ? 1 : 0]);
     for (const [i, client] of after.clients.entries()) await after.reaches(client, nodes[i % 2 ? 0 : 1]);
     for (const { reports } of nodes) expect(reports.filter((code) => code === 'evicted')).toHaveLength(1);
+  });
+});
+
+describe.concurrent('a log that is wiped while a stream ends', () => {
+  it('faults/wiped-then-left: a stream that ends before its process has heard of it leaves word for the next one', async () => {
+    await using rig = Rig.on(server);
+    const nodes = [rig.node(), rig.node()] as const;
+    const [client] = (await rig.connected(1, [nodes[0]])) as [Client];
+    await rig.reaches(client, nodes[1]);
+    await rig.publish(nodes[1], [client.session]);
+    await rig.command('FLUSHDB');
+    await client.disconnect();
+    const next = rig.again().client(client.session);
+    await next.connect(nodes[1]);
+    await waitFor(() => next.hints === 3);
+    expect(next.line.state).toBe('open');
   });
 });
 
