@@ -149,7 +149,10 @@ export type ControlOperation =
        * `LOST`, by this or by a new epoch, stays so.
        */
       readonly detach: number;
-      /** Position of the last frame that left the stream's queue: an event id not below it misses nothing before `detach`. */
+      /**
+       * Position of the last frame that left the stream's queue: an event id not below it misses nothing before `detach`.
+       * `LOST` beside a position in `detach`: the next stream starts there, and has to say that something may be missing.
+       */
       readonly sent: number;
     }
   | { readonly kind: 'end'; readonly offset: number; readonly session: string };

@@ -1,4 +1,4 @@
-import type { ClaimAnswer } from './backplane.ts';
+import { type ClaimAnswer, LOST } from './backplane.ts';
 import type { Start } from './start.ts';
 import { encodeText } from './text.ts';
 
@@ -13,7 +13,10 @@ import { encodeText } from './text.ts';
  */
 export type StreamState = 'claiming' | 'waiting' | 'replaying' | 'live' | 'draining' | 'ended';
 
-/** How a stream came to its end, and so where the session's next stream starts. */
+/**
+ * How a stream came to its end, and so where the session's next stream starts. `sent` is `LOST` when something may be
+ * missing before `detach`, and the client has not been told.
+ */
 export type StreamEnd = { readonly detach: number; readonly sent: number };
 
 /** The state of a stream that has not begun. */
@@ -30,7 +33,7 @@ export class Beginning {
 }
 
 /** A chunk that the client has not read yet, as far as is known. */
-type Unread = { readonly position: number; readonly bytes: number };
+type Unread = { readonly position: number; readonly bytes: number; readonly isHint: boolean };
 
 const KEEP_ALIVE = encodeText(': keepalive\n\n');
 
@@ -107,12 +110,17 @@ export class LocalStream {
     return this.#queued() > 0;
   }
 
-  /** Hands over one frame. @returns false when the stream is dead */
-  push(position: number, chunk: Uint8Array): boolean {
+  /**
+   * Hands over one frame.
+   *
+   * @param isHint it tells the client that something may be missing
+   * @returns false when the stream is dead
+   */
+  push(position: number, chunk: Uint8Array, isHint = false): boolean {
     if (!this.#enqueue(chunk)) return false;
     this.position = position;
     this.#lastFrame = position;
-    this.#remember(position, chunk.length);
+    this.#remember(position, chunk.length, isHint);
     return true;
   }
 
@@ -141,7 +149,11 @@ export class LocalStream {
     const queued = this.#queued();
     if (this.#unread) this.#forgetRead();
     this.state = 'ended';
-    const end = queued === 0 ? { detach: reached, sent: this.#lastFrame } : { detach: this.#left, sent: this.#left };
+    const isUntold = this.#unread?.some(({ isHint }) => isHint) ?? false;
+    const end =
+      queued === 0
+        ? { detach: reached, sent: this.#lastFrame }
+        : { detach: this.#left, sent: isUntold ? LOST : this.#left };
     try {
       if (queued === 0) this.#controller.close();
       else this.#controller.error(new Error('the stream was ended by the server; reconnect to continue'));
@@ -176,14 +188,14 @@ export class LocalStream {
   }
 
   /** Takes note of the chunk that was enqueued last. */
-  #remember(position: number, bytes: number): void {
+  #remember(position: number, bytes: number, isHint = false): void {
     if (this.#queued() === 0) {
       this.#left = position;
       this.#unread = undefined;
       this.#unreadBytes = 0;
     } else {
       this.#unread ??= [];
-      this.#unread.push({ position, bytes });
+      this.#unread.push({ position, bytes, isHint });
       this.#unreadBytes += bytes;
     }
   }

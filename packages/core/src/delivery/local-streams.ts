@@ -227,12 +227,14 @@ export class LocalStreams implements StreamConsumer {
       this.#beginLost(stream);
       return;
     }
-    stream.startAfter(position, sent);
+    const isUntold = sent === LOST;
+    stream.startAfter(position, isUntold ? undefined : sent);
     if (stream.beginning?.passedOver) {
-      this.#end(stream, position);
+      this.#end(stream, position, isUntold);
       return;
     }
     stream.state = 'replaying';
+    if (isUntold) this.#announceLost(stream, position, 'the stream before ended before it could say so');
     if (this.#node.keepsLog) void this.#replay.run(stream);
     else this.#goLive(stream);
   }
@@ -242,7 +244,7 @@ export class LocalStreams implements StreamConsumer {
     const at = stream.beginning?.answer?.at ?? this.#node.cursor;
     stream.startAfter(at);
     if (stream.beginning?.passedOver) {
-      this.#end(stream, at);
+      this.#end(stream, at, true);
       return;
     }
     stream.state = 'replaying';
@@ -259,7 +261,7 @@ export class LocalStreams implements StreamConsumer {
         `a stream could not continue where its client left off (${reason}); it went live at the head of the log`,
       ),
     );
-    if (!HINTS.every((hint) => stream.push(at, this.#live.encode(at, hint)))) this.#gone(stream);
+    if (!HINTS.every((hint) => stream.push(at, this.#live.encode(at, hint), true))) this.#gone(stream);
   }
 
   /** The log was trimmed past this stream's position. If nothing was replayed yet, it can still go live instead. */
@@ -313,11 +315,19 @@ export class LocalStreams implements StreamConsumer {
     this.#end(stream, stream.state === 'live' ? position : stream.position);
   }
 
-  /** Ends a stream from this side and gives its session back. */
-  #end(stream: LocalStream, reached: number): void {
+  /**
+   * Ends a stream from this side and gives its session back.
+   *
+   * @param isUntold its client would have had to be told that something may be missing
+   */
+  #end(stream: LocalStream, reached: number, isUntold = false): void {
     if (stream.state === 'ended') return;
-    if (stream.state === 'draining') this.#drop(stream);
-    else this.#release(stream, stream.finish(reached));
+    if (stream.state === 'draining') {
+      this.#drop(stream);
+      return;
+    }
+    const end = stream.finish(reached);
+    this.#release(stream, isUntold ? { ...end, sent: LOST } : end);
   }
 
   /** The client has gone: the same, but nothing is known of what its queue held. */

@@ -3,7 +3,10 @@ import { parseEventId } from './event-id.ts';
 
 /** Where a new stream of a session begins. */
 export type Start =
-  /** Everything above this position belongs to it; an event id not below `sent` misses nothing up to there. */
+  /**
+   * Everything above this position belongs to it; an event id not below `sent` misses nothing up to there. With `LOST`
+   * for `sent` its client has still to be told that something may be missing before.
+   */
   | { readonly kind: 'after'; readonly position: number; readonly sent?: number | undefined }
   /** That depends on where the previous stream ends, which its node has not written yet. */
   | { readonly kind: 'wait'; readonly previous: PreviousClaim }
@@ -21,6 +24,11 @@ export function decideStart(answer: ClaimAnswer, lastEventId: string | undefined
     const named = parseEventId(lastEventId, epoch);
     // Without a previous claim the session is new, was ended, or was away for longer than its claim is kept.
     if (named === undefined || named > at || !previous) return { kind: 'lost' };
+    if (previous.sent === LOST) {
+      // Who names an event from there on has read the hints, which stand before it.
+      const { detach = floor } = previous;
+      return { kind: 'after', position: Math.max(named, detach, floor), sent: named < detach ? LOST : undefined };
+    }
     // A quiet session: its last frame is old, perhaps older than the log, but nothing came after it until `detach`.
     if (previous.detach !== undefined && named >= (previous.sent ?? Number.POSITIVE_INFINITY)) {
       return { kind: 'after', position: Math.max(named, previous.detach, floor), sent: previous.sent };

@@ -1,6 +1,7 @@
 import { expect } from 'vitest';
 import { frame, HINTS, labels } from './messages.ts';
 import type { StreamCases } from './stream-backend.ts';
+import { until } from './until.ts';
 
 const MALFORMED_EVENT_IDS = ['0', '-1', 'x.y', '*', '../1', "';--", '\u{1f600}', '\u00e9.1', 'x'.repeat(5_000)];
 
@@ -157,6 +158,24 @@ export const streamResumeCases: StreamCases = {
     expect(s.stream.labels.slice(-1)).toEqual(['end']);
     expect(takeReports()).toEqual([]);
   },
+
+  'streams/not-resumed-unread: who has not read that it could not continue is told by its next stream, and loses nothing since':
+    async ({ a, b, client, takeReports }) => {
+      const s = client();
+      const unread = await s.connect(a, { lastEventId: MALFORMED_EVENT_IDS[0], reading: false });
+      await until(
+        () => unread.unread > HINTS.length,
+        () => `the first frame of the transport and ${HINTS.length} hints; ${unread.unread} chunks wait`,
+      );
+      await a.publish([s.session], frame('1'));
+      await s.connect(b);
+      await s.hasExactly(a, [...HINTS, '1']);
+      expect(takeReports()).toEqual(['not-resumed', 'not-resumed']);
+      // Once it has read them that is over.
+      await s.connect(a);
+      await s.hasExactly(b, [...HINTS, '1']);
+      expect(takeReports()).toEqual([]);
+    },
 
   'streams/not-resumed-unknown-session: an id from before a session is unknown leads to the head as well': async ({
     a,

@@ -1,5 +1,6 @@
 import type { ClaimAnswer } from '../../src/delivery/backplane.ts';
 import { parseEventId } from '../../src/delivery/event-id.ts';
+import { HINTS } from '../../src/testing/messages.ts';
 import type { CallFault, CallName, PushFault } from '../faulty-backplane.ts';
 import type { HistoryEntry } from '../support/log-faults.ts';
 import { Connection, type Frame, messageNumber } from '../support/sse-client.ts';
@@ -349,9 +350,13 @@ export class LifeClient {
     return cursor >= previous.at ? cursor : Math.min(cursor, previous.from ?? floor);
   }
 
-  /** A new session whose client names an event is told to list again. */
+  /** A new session whose client names an event is told to list again; by its next stream, where it has not read that. */
   #mayBeTold({ lastEventId, claim }: Connection): boolean {
-    return lastEventId !== undefined && this.#life.answers.get(claim)?.previous === undefined;
+    const previous = this.#life.answers.get(claim)?.previous;
+    if (previous === undefined) return lastEventId !== undefined;
+    const before = this.connections.find((connection) => connection.claim === previous.claim);
+    const isTold = before?.frames.filter((frame) => messageNumber(frame) === undefined).length === HINTS.length;
+    return before !== undefined && !isTold && this.#mayBeTold(before);
   }
 
   #positionOf({ id, data }: Frame): number {
