@@ -5,6 +5,8 @@ import type { Age } from './info-store.ts';
 
 /** What has not settled so long after its deadline never will. */
 export const LATE_MS = 100;
+/** What took longer on its way is known by its age to every store, and moves nobody behind it. */
+const LONGEST_TRAVEL_MS = 1_000;
 
 export type Write = {
   readonly session: string;
@@ -149,7 +151,7 @@ export class SessionWrites {
       throw error;
     }
     const answeredAt = performance.now();
-    lane.floor = Math.min(answeredAt, told.at + answeredAt - sentAt);
+    lane.floor = told.at + Math.min(LONGEST_TRAVEL_MS, answeredAt - sentAt);
   }
 
   /** With those that it has passed over. */
