@@ -210,7 +210,7 @@ export class LifeClient {
 
   /** The tail of what was sent never arrived; something has to be left that can be named. */
   #lose(count: number): void {
-    const last = this.connections.find(({ lastId }) => lastId !== undefined && lastId === this.#lastId());
+    const last = this.connections.findLast(({ lastId }) => lastId !== undefined && lastId === this.#lastId());
     const all = this.connections.flatMap(({ frames }) => frames).length;
     const named = Math.max(0, ...this.connections.map(({ lastEventId }) => positionOf(lastEventId)));
     if (!last || all <= count) return;
