@@ -44,8 +44,8 @@ type Lane = {
  * late by the time the statement travelled, which differs from one to the next: a second write could seem older than
  * the first, and lose against it. So the age of a write that waited for its predecessor is told as if it had been
  * called later by what the predecessor's travel took at most. These are milliseconds, even when both waited seconds for a
- * backend that was down, and keep the order within a session without letting a late write pass a deletion that
- * another process called in between.
+ * backend that was down, and never more than a second. They keep the order within a session; a deletion that another
+ * process called in between can be passed within these moments only.
  *
  * Each write is stored or given up within its deadline, unless it belongs to a request that died, which on Workers takes
  * its timers along: one that is late is passed over.
